@@ -1,0 +1,52 @@
+# `make demo` runs a pipeline end to end on this machine; `make test` runs the whole suite.
+# Each sets up all that it needs in .venv, and again only when what it was made from has changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format bench golden constraints clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(READY) ## set up .venv
+
+demo: $(READY) ## train, evaluate and register models on this machine, tracked in MLflow
+	@$(BIN)/tradewind run dags/breast_cancer.py
+
+up: $(READY) ## start Airflow, MLflow and the embedded cluster with their UIs
+	@$(BIN)/tradewind up
+
+test: $(READY) ## run the whole test suite
+	@$(BIN)/python -m pytest tests
+
+check: $(READY) ## lint, format, types and import layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## measure speed and size against hand-written KubernetesPodOperators
+	@$(BIN)/python -m tests.bench
+
+constraints: ## write constraints.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --output-file constraints.txt
+
+clean: ## remove the environment and all local state
+	rm -rf $(VENV) $(TRADEWIND_HOME)

@@ -1,0 +1,89 @@
+"""Errors of Tradewind, whose type carries the policy.
+
+Whoever catches one needs to decide a single thing: is another try worth it? A `FatalError` says no (the
+input is wrong, and will be wrong again), a `RetryableError` says yes (something that was away may be back).
+The message says what happened and where; `remedy` says what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigurationError",
+    "FatalError",
+    "InvalidPipelineError",
+    "Problem",
+    "RetryableError",
+    "TradewindError",
+    "UnreachableError",
+]
+
+
+class TradewindError(Exception):
+    """Root of all errors that Tradewind raises on purpose.
+
+    Args:
+        message: what happened and where, for a person.
+        remedy: what to do about it, one sentence; empty when nothing sensible can be said.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  Remedy: {self.remedy}" if self.remedy else self.message
+
+
+class FatalError(TradewindError):
+    """Trying again cannot help."""
+
+
+class RetryableError(TradewindError):
+    """Trying again may help."""
+
+
+class ConfigurationError(FatalError):
+    """A setting, connection or argument is missing or wrong."""
+
+
+class UnreachableError(RetryableError):
+    """A service (cluster, MLflow, artifact store) did not answer within its budget."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong with a pipeline.
+
+    Attributes:
+        place: path into the document (`$.root.dag.tasks.train.inputs`) or the pipeline, task and argument
+            of the Python code (`pipeline 'churn', task 'train', argument 'rows'`).
+        message: what is wrong.
+        remedy: what to do, or empty.
+    """
+
+    place: str
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+class InvalidPipelineError(FatalError):
+    """A pipeline cannot be used. Lists every problem that was found, not only the first.
+
+    Args:
+        source: the file or the pipeline's name.
+        problems: at least one.
+    """
+
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{source}: {count} problem{'s' if count != 1 else ''}\n{lines}")
