@@ -1,0 +1,133 @@
+"""What Airflow's provider manager learns about Tradewind: its name, links and the `[tradewind]` section.
+
+Airflow calls `get_provider_info()` while it reads its configuration, before anything else of Airflow can be
+imported; this module is plain data and imports nothing. The options below are the only place where defaults of
+`[tradewind]` stand: the operators read them through Airflow's configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["get_provider_info"]
+
+_SINCE = "0.1.0"
+
+
+def _option(
+    kind: str, default: str | None, description: str, *, example: str | None = None, sensitive: bool = False
+) -> dict[str, Any]:
+    option: dict[str, Any] = {
+        "description": description + "\n",
+        "version_added": _SINCE,
+        "type": kind,
+        "example": example,
+        "default": default,
+    }
+    return option | {"sensitive": True} if sensitive else option
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "kubernetes_conn_id": _option(
+        "string",
+        "kubernetes_default",
+        "Airflow connection of the cluster where steps run, unless a pipeline names its own with ``cluster=``.",
+    ),
+    "namespace": _option("string", "default", "Kubernetes namespace of the steps' pods."),
+    "mlflow_conn_id": _option(
+        "string",
+        None,
+        "Airflow connection of the MLflow server: host, and login and password or a token as password. Its\n"
+        "credentials stay with Airflow; pods get theirs from ``mlflow_token_secret``.",
+        example="mlflow_default",
+    ),
+    "mlflow_tracking_uri": _option(
+        "string",
+        None,
+        "Address of the MLflow server as Airflow's workers reach it; ``mlflow_conn_id`` wins over it. Neither of\n"
+        "the two: nothing is tracked.",
+        example="http://mlflow.mlflow.svc:5000",
+    ),
+    "mlflow_pod_tracking_uri": _option(
+        "string",
+        None,
+        "Address of the same MLflow server as pods reach it, where that is another one than for workers.",
+        example="http://mlflow.mlflow.svc:5000",
+    ),
+    "mlflow_ui_uri": _option(
+        "string",
+        None,
+        "Address of the same MLflow server as people's browsers reach it, used in links. Default: the address\n"
+        "that workers use.",
+        example="https://mlflow.example.com",
+    ),
+    "mlflow_token_secret": _option(
+        "string",
+        None,
+        "Kubernetes secret in the pods' namespace with a token for MLflow, as ``name/key``. Pods refer to it;\n"
+        "Tradewind never reads it.",
+        example="mlflow/token",
+    ),
+    "artifact_store": _option(
+        "string",
+        None,
+        "URI below which steps keep artifacts. Default: the artifact store of the MLflow server.",
+        example="s3://bucket/pipelines",
+    ),
+    "tracking": _option(
+        "string",
+        "on",
+        "``on``: runs are tracked in MLflow where one is configured, and what cannot be written is written\n"
+        "later. ``off``: they are not. ``required``: a step fails when MLflow cannot be written to.",
+    ),
+    "caching": _option(
+        "boolean",
+        "True",
+        "Use the result of an earlier step with the same code and the same inputs, unless a pipeline or a task\n"
+        "says otherwise.",
+    ),
+    "pod_defaults": _option(
+        "string",
+        None,
+        "Arguments of KubernetesPodOperator for every step's pod, as a JSON object. Pipelines (``pod=``) and\n"
+        "steps (``steps={...}``) override them.",
+        example='{"service_account_name": "pipelines", "image_pull_policy": "IfNotPresent"}',
+    ),
+    "store_timeout_seconds": _option(
+        "integer",
+        "300",
+        "How long a step's pod tries to reach the artifact store before it gives up, in seconds.",
+    ),
+    "end_budget_seconds": _option(
+        "integer",
+        "120",
+        "How long the end of a run tries to write to MLflow what could not be written before, in seconds.",
+    ),
+    "preload": _option(
+        "boolean",
+        "True",
+        "Load the Kubernetes client ahead in the scheduler of the LocalExecutor and in Celery workers, from\n"
+        "which task processes are forked: a step starts two seconds sooner, the parent takes some 100 MB more.",
+    ),
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description in the form of Airflow's `provider_info.schema.json`."""
+    return {
+        "package-name": "airflow-provider-tradewind",
+        "name": "Tradewind",
+        "description": "Kubeflow Pipelines as Airflow DAGs of Kubernetes pods, tracked in MLflow.",
+        "integrations": [{"integration-name": "Tradewind", "tags": ["software"]}],
+        "operators": [{"integration-name": "Tradewind", "python-modules": ["tradewind.operators.step"]}],
+        "extra-links": [
+            "tradewind.operators.links.MlflowRunLink",
+            "tradewind.operators.links.ArtifactsLink",
+        ],
+        "config": {
+            "tradewind": {
+                "description": "Settings of Tradewind, which runs Kubeflow Pipelines as Airflow DAGs.\n",
+                "options": _OPTIONS,
+            }
+        },
+    }
