@@ -1,0 +1,126 @@
+"""The `[tradewind]` section of Airflow's configuration, read once per process.
+
+Defaults stand in the provider's description (`tradewind.airflow.provider`), which Airflow's configuration knows;
+an option that is missing there is simply unset here. A wrong value is one clear error that names the option.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+from airflow.sdk.configuration import conf
+
+from tradewind.errors import ConfigurationError
+from tradewind.operators.settings import TrackingMode
+
+__all__ = ["Configuration", "SecretKey", "configuration"]
+
+SECTION = "tradewind"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """A key of a Kubernetes secret; only ever referred to, never read."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the deployment says.
+
+    Attributes:
+        kubernetes_conn_id, namespace: where steps run, unless the pipeline says otherwise.
+        mlflow_conn_id: Airflow connection of MLflow; wins over `mlflow_tracking_uri`.
+        mlflow_tracking_uri: MLflow as workers reach it.
+        mlflow_pod_tracking_uri: MLflow as pods reach it; None: the same.
+        mlflow_ui_uri: MLflow as people reach it, for links; None: as workers do.
+        mlflow_token_secret: where pods find a token for MLflow.
+        artifact_store: URI; None: MLflow's.
+        pod_defaults: KubernetesPodOperator arguments for all steps.
+        store_timeout_seconds: how long a pod waits for an artifact store that is away.
+        end_budget_seconds: how long the end of a run waits for an MLflow server that is away.
+    """
+
+    kubernetes_conn_id: str
+    namespace: str | None
+    mlflow_conn_id: str | None
+    mlflow_tracking_uri: str | None
+    mlflow_pod_tracking_uri: str | None
+    mlflow_ui_uri: str | None
+    mlflow_token_secret: SecretKey | None
+    artifact_store: str | None
+    tracking: TrackingMode
+    caching: bool
+    pod_defaults: Mapping[str, Any]
+    store_timeout_seconds: int
+    end_budget_seconds: int
+
+
+@functools.cache
+def configuration() -> Configuration:
+    """Return the deployment's settings.
+
+    Raises:
+        ConfigurationError: an option has a value that it cannot have.
+    """
+    return Configuration(
+        kubernetes_conn_id=_text("kubernetes_conn_id") or "kubernetes_default",
+        namespace=_text("namespace"),
+        mlflow_conn_id=_text("mlflow_conn_id"),
+        mlflow_tracking_uri=_text("mlflow_tracking_uri"),
+        mlflow_pod_tracking_uri=_text("mlflow_pod_tracking_uri"),
+        mlflow_ui_uri=_text("mlflow_ui_uri"),
+        mlflow_token_secret=_secret("mlflow_token_secret"),
+        artifact_store=_text("artifact_store"),
+        tracking=_tracking("tracking"),
+        caching=bool(conf.getboolean(SECTION, "caching", fallback=True)),
+        pod_defaults=_json_object("pod_defaults"),
+        store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),
+        end_budget_seconds=int(conf.getint(SECTION, "end_budget_seconds", fallback=120)),
+    )
+
+
+def _text(option: str) -> str | None:
+    value = conf.get(SECTION, option, fallback=None)
+    return str(value).strip() or None if value is not None else None
+
+
+def _secret(option: str) -> SecretKey | None:
+    value = _text(option)
+    if value is None:
+        return None
+    name, slash, key = value.partition("/")
+    if not (name and slash and key) or "/" in key:
+        raise ConfigurationError(
+            f"[{SECTION}] {option} must name a Kubernetes secret and a key in it",
+            remedy="Write it as name/key, for example mlflow/token.",
+        )
+    return SecretKey(name, key)
+
+
+def _tracking(option: str) -> TrackingMode:
+    value = (_text(option) or "on").lower()
+    if value not in get_args(TrackingMode):
+        raise ConfigurationError(
+            f"[{SECTION}] {option} is {value!r}", remedy=f"Use one of {', '.join(get_args(TrackingMode))}."
+        )
+    return cast(TrackingMode, value)
+
+
+def _json_object(option: str) -> Mapping[str, Any]:
+    text = _text(option)
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"[{SECTION}] {option} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"[{SECTION}] {option} must be a JSON object, not {type(value).__name__}")
+    return value

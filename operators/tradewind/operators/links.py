@@ -1,0 +1,51 @@
+"""Links from a task instance in Airflow's UI to what it left in MLflow.
+
+Airflow asks an operator's links for their address at the end of a task, in the worker, and keeps the answer as an
+XCom under `xcom_key`; the web server only reads that. A running step pushes the same keys as soon as its MLflow
+run exists, so that the links are there while it runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+__all__ = ["ARTIFACTS_URL", "MLFLOW_URL", "ArtifactsLink", "MlflowRunLink"]
+
+MLFLOW_URL = "mlflow_url"
+ARTIFACTS_URL = "artifacts_url"
+
+
+class _StepLink(BaseOperatorLink):
+    """A link whose address the operator found while it ran, in `operator.links`."""
+
+    key: str = ""
+
+    @property
+    def xcom_key(self) -> str:
+        """Key of the XCom that holds the address."""
+        return self.key
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address, empty when there is none (tracking is off, or MLflow was away)."""
+        links: dict[str, Any] = getattr(operator, "links", None) or {}
+        return str(links.get(self.key, ""))
+
+
+class MlflowRunLink(_StepLink):
+    """To the MLflow run of the step's last try, or of the whole pipeline run."""
+
+    name = "MLflow run"
+    key = MLFLOW_URL
+
+
+class ArtifactsLink(_StepLink):
+    """To the artifacts of that run."""
+
+    name = "Artifacts"
+    key = ARTIFACTS_URL

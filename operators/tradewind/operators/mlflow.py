@@ -1,0 +1,194 @@
+"""Where MLflow is for workers, pods and people, and how a task behaves while it is not there.
+
+MLflow being away must not fail a step. A task therefore never talks to the tracker directly, it lets a
+`Tracking` do it, which turns every refusal into a warning and an answer of None; the caller keeps its record and
+parks it in XCom. With `tracking="required"` the error is raised instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from tradewind.errors import ConfigurationError, TradewindError
+from tradewind.operators.configuration import Configuration, configuration
+from tradewind.operators.settings import RunSettings, TrackingMode
+
+if TYPE_CHECKING:
+    from tradewind.tracking import Tracker, TrackedRun
+
+__all__ = ["MlflowAccess", "Tracking", "parent_run"]
+
+T = TypeVar("T")
+
+STEP_BUDGET_SECONDS = 4.0
+"""How long one step waits for MLflow, at its begin and again at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowAccess:
+    """An MLflow server: its address for workers, pods and people, and the workers' credentials."""
+
+    uri: str
+    pod_uri: str
+    ui_uri: str
+    token: str | None = None
+    username: str | None = None
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"MlflowAccess({self.uri!r})"
+
+    @classmethod
+    def configured(cls, settings: Configuration) -> MlflowAccess | None:
+        """Return the deployment's server, None when there is none.
+
+        Raises:
+            ConfigurationError: the connection does not exist or names no host.
+        """
+        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+        username = os.environ.get("MLFLOW_TRACKING_USERNAME")
+        password = os.environ.get("MLFLOW_TRACKING_PASSWORD")
+        uri = settings.mlflow_tracking_uri
+        if settings.mlflow_conn_id:
+            uri, username, password, token = _connection(settings.mlflow_conn_id)
+        if not uri:
+            return None
+        plain = _without_credentials(uri)
+        return cls(
+            uri=uri,
+            pod_uri=settings.mlflow_pod_tracking_uri or plain,
+            ui_uri=settings.mlflow_ui_uri or plain,
+            token=token,
+            username=username,
+            password=password,
+        )
+
+    def tracker(self, budget_seconds: float) -> Tracker:
+        """Return a tracker that gives up on a call after `budget_seconds`."""
+        from tradewind.tracking import MlflowRest, Tracker
+
+        rest = MlflowRest(
+            self.uri,
+            token=self.token,
+            username=self.username,
+            password=self.password,
+            timeout_seconds=budget_seconds,
+            budget_seconds=budget_seconds,
+        )
+        return Tracker(rest)
+
+
+def _connection(conn_id: str) -> tuple[str, str | None, str | None, str | None]:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            f"the Airflow connection {conn_id!r} of [tradewind] mlflow_conn_id does not exist",
+            remedy="Create it, or unset the option.",
+        ) from error
+    if not connection.host:
+        raise ConfigurationError(f"the Airflow connection {conn_id!r} names no host")
+    host = str(connection.host)
+    if "://" not in host:
+        scheme = connection.schema or ("https" if connection.port == 443 else "http")
+        host = f"{scheme}://{host}"
+    if connection.port and not urlsplit(host).port:
+        parts = urlsplit(host)
+        host = urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
+    if connection.login:
+        return host, connection.login, connection.password or "", None
+    return host, None, None, connection.password or None
+
+
+def _without_credentials(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+class Tracking:
+    """The tracker of one task, with the policy for an MLflow server that is away.
+
+    Attributes:
+        mode: see `RunSettings.tracking`.
+        access: where MLflow is.
+    """
+
+    def __init__(self, mode: TrackingMode, access: MlflowAccess, log: logging.Logger) -> None:
+        self.mode = mode
+        self.access = access
+        self._log = log
+        self._tracker: Tracker | None = None
+
+    @classmethod
+    def of(cls, pipeline: RunSettings, log: logging.Logger) -> Self | None:
+        """Return the task's tracking, None when it is off.
+
+        Raises:
+            ConfigurationError: tracking is required and no MLflow server is configured.
+        """
+        settings = configuration()
+        mode = pipeline.tracking or settings.tracking
+        if mode == "off":
+            return None
+        access = MlflowAccess.configured(settings)
+        if access is None:
+            if mode == "required":
+                raise ConfigurationError(
+                    "tracking is required, but no MLflow server is configured",
+                    remedy="Set [tradewind] mlflow_tracking_uri or mlflow_conn_id.",
+                )
+            return None
+        return cls(mode, access, log)
+
+    def attempt(
+        self, what: str, call: Callable[[Tracker], T], *, budget_seconds: float = STEP_BUDGET_SECONDS
+    ) -> T | None:
+        """Call MLflow; None when it could not be done and tracking is not required.
+
+        Args:
+            what: for the warning: "the begin of the step".
+            call: gets the tracker.
+            budget_seconds: for each request of the call; the task's first call decides.
+
+        Raises:
+            TradewindError: with `tracking="required"`.
+        """
+        if self._tracker is None:
+            self._tracker = self.access.tracker(budget_seconds)
+        try:
+            return call(self._tracker)
+        except TradewindError as error:
+            if self.mode == "required":
+                raise
+            self._log.warning("MLflow did not take %s; it is written later. %s", what, error)
+            return None
+
+
+def parent_run(tracking: Tracking, start: Mapping[str, Any]) -> TrackedRun | None:
+    """Return the MLflow run of the pipeline run, made now if `run_start` could not.
+
+    Args:
+        start: the `tracking` part of what `run_start` returned.
+    """
+    from tradewind.tracking import PipelineRunRecord, TrackedRun
+
+    if start.get("run_id"):
+        return TrackedRun(
+            experiment_id=start["experiment_id"],
+            run_id=start["run_id"],
+            artifact_uri=start.get("artifact_uri", ""),
+        )
+    pending = start.get("pending")
+    if pending is None:
+        return None
+    return tracking.attempt(
+        "the pipeline run", lambda tracker: tracker.write_run(PipelineRunRecord.from_dict(pending))
+    )

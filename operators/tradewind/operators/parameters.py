@@ -1,0 +1,100 @@
+"""The parameters of a run: what the run was given, checked and typed.
+
+A value from a run's configuration is data and is never rendered. Only templates that the author of the DAG
+wrote into the DAG file (`pipeline_dag(params={"day": "{{ ds }}"})`) are, with the run's own context.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tradewind.errors import FatalError, TradewindError
+from tradewind.plan import coerce
+from tradewind.plan.model import PipelineParameter
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["resolve_parameters"]
+
+
+def resolve_parameters(
+    declared: Mapping[str, PipelineParameter],
+    given: Mapping[str, Any],
+    templates: Mapping[str, str],
+    context: Mapping[str, Any],
+    environment: Environment,
+) -> dict[str, Any]:
+    """Return a value for every declared parameter.
+
+    Args:
+        declared: the pipeline's parameters.
+        given: the run's params as Airflow has them: defaults overridden by the run's configuration.
+        templates: Jinja templates of the DAG's author. One applies where the run gives no value, or gives the
+            template's own text back (as Airflow's trigger form does with a default).
+        context: of the task, for the templates.
+        environment: the DAG's Jinja environment.
+
+    Raises:
+        FatalError: lists every parameter that has no value or one of the wrong type.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, parameter in declared.items():
+        try:
+            values[name] = _value(name, parameter, given, templates, context, environment)
+        except TradewindError as error:
+            problems.append(error.message)
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise FatalError(
+            f"The run's parameters cannot be used:\n{lines}", remedy="Trigger the DAG again with other values."
+        )
+    return values
+
+
+def _value(
+    name: str,
+    parameter: PipelineParameter,
+    given: Mapping[str, Any],
+    templates: Mapping[str, str],
+    context: Mapping[str, Any],
+    environment: Environment,
+) -> Any:
+    value = given.get(name)
+    if name in templates and (value is None or value == templates[name]):
+        value = _rendered(name, parameter, templates[name], context, environment)
+    if value is None and name not in given and parameter.has_default:
+        value = parameter.default
+    if value is None:
+        if parameter.optional or (parameter.has_default and parameter.default is None):
+            return None
+        raise FatalError(f"parameter {name!r} has no value")
+    return coerce(value, parameter.type, f"parameter {name!r}")
+
+
+def _rendered(
+    name: str,
+    parameter: PipelineParameter,
+    template: str,
+    context: Mapping[str, Any],
+    environment: Environment,
+) -> Any:
+    from jinja2 import TemplateError
+
+    try:
+        text = environment.from_string(template).render(context)
+    except TemplateError as error:
+        raise FatalError(f"parameter {name!r}: the template {template!r} cannot be rendered: {error}") from error
+    if parameter.type == "STRING":
+        return text
+    if parameter.type == "BOOLEAN" and text.strip().lower() in ("true", "false"):
+        return text.strip().lower() == "true"
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise FatalError(
+            f"parameter {name!r}: the template {template!r} gives {text!r}, which is no {parameter.type}"
+        ) from None

@@ -1,0 +1,103 @@
+"""The two tasks around a pipeline's steps: one opens the run, one closes it.
+
+`run_start` works out the run's parameters before any pod is paid for, and makes the parent run in MLflow. A wrong
+parameter is one error here instead of a failed pod somewhere. `run_end` is a teardown: it runs whatever happened,
+also after the run was marked by hand, and never decides the run's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator, BaseOperatorLink
+
+from tradewind.operators.links import ArtifactsLink, MlflowRunLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from tradewind.operators.settings import RunSettings
+    from tradewind.plan.model import Binding, PipelineParameter
+
+__all__ = ["RunEndOperator", "RunStartOperator"]
+
+_LINKS: tuple[BaseOperatorLink, ...] = (MlflowRunLink(), ArtifactsLink())
+
+
+class RunStartOperator(BaseOperator):
+    """Resolves the run's parameters and opens its MLflow run. Returns what docs/architecture.md says.
+
+    Args:
+        pipeline: the settings that all tasks of the DAG share.
+        parameters: the pipeline's parameters.
+        templated_params: Jinja templates by parameter, from the DAG file; see `tradewind.operators.parameters`.
+    """
+
+    ui_color = "#e6f4ea"
+    template_fields: Collection[str] = ()
+    shallow_copy_attrs = ("pipeline", "parameters", "templated_params")
+    operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = _LINKS  # type: ignore[misc]
+
+    def __init__(
+        self,
+        *,
+        pipeline: RunSettings,
+        parameters: Mapping[str, PipelineParameter],
+        templated_params: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.parameters = parameters
+        self.templated_params = templated_params or {}
+        self.links: dict[str, str] = {}
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Open the run.
+
+        Raises:
+            AirflowFailException: a parameter is missing or has the wrong type.
+        """
+        from tradewind.operators.failures import airflow_errors
+        from tradewind.operators.opening import open_run
+
+        with airflow_errors():
+            return open_run(self, context)
+
+
+class RunEndOperator(BaseOperator):
+    """Closes the run: what MLflow has missed, the run's final state, pods that were left behind.
+
+    Args:
+        pipeline: the settings that all tasks of the DAG share.
+        steps: the task ids of the pipeline's steps.
+        outputs: the pipeline's outputs.
+    """
+
+    ui_color = "#e6f4ea"
+    template_fields: Collection[str] = ()
+    shallow_copy_attrs = ("pipeline", "steps", "outputs")
+    operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = _LINKS  # type: ignore[misc]
+
+    def __init__(
+        self,
+        *,
+        pipeline: RunSettings,
+        steps: Collection[str],
+        outputs: Mapping[str, Binding] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.steps = tuple(steps)
+        self.outputs = outputs or {}
+        self.links: dict[str, str] = {}
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Close the run. Never fails because MLflow or the cluster is away, unless tracking is required."""
+        from tradewind.operators.closing import close_run
+        from tradewind.operators.failures import airflow_errors
+
+        with airflow_errors():
+            return close_run(self, context)

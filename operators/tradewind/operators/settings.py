@@ -1,0 +1,55 @@
+"""What all tasks of one pipeline's DAG have in common, as plain data.
+
+`pipeline_dag` fills a `RunSettings` when the DAG file is parsed and hands the same object to every operator. It
+holds what the author of the DAG said and nothing else: whatever is None is looked up in Airflow's configuration
+when a task runs (`tradewind.operators.configuration`), so that a deployment can change its mind without new DAGs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["RUN_END", "RUN_START", "RunSettings", "TrackingMode"]
+
+RUN_START = "run_start"
+RUN_END = "run_end"
+
+TrackingMode = Literal["on", "off", "required"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Settings of a pipeline's DAG.
+
+    Attributes:
+        pipeline: the pipeline's name, as in `pipelineInfo.name`.
+        experiment: MLflow experiment; empty: the pipeline's name.
+        tracking: "on": what MLflow cannot take is written later; "required": it fails the step; None: as the
+            deployment has it (`[tradewind] tracking`).
+        caching: switches the step cache for the whole pipeline; None: as the deployment has it. A step's own
+            caching options can only switch it off.
+        artifact_store: URI below which steps keep artifacts; None: as the deployment has it, MLflow's artifact
+            store if it says nothing.
+        cluster: Airflow connection of the Kubernetes cluster; None: as the deployment has it.
+        namespace: of the pods; None: as the deployment or the connection has it.
+        pod: KubernetesPodOperator arguments for every step of the pipeline; a step's own win over them.
+        pipeline_root: root of the pipeline's artifacts as compiled into it (`defaultPipelineRoot`), for
+            placeholders.
+    """
+
+    pipeline: str
+    experiment: str = ""
+    tracking: TrackingMode | None = None
+    caching: bool | None = None
+    artifact_store: str | None = None
+    cluster: str | None = None
+    namespace: str | None = None
+    pod: Mapping[str, Any] = field(default_factory=dict)
+    pipeline_root: str = ""
+
+    @property
+    def experiment_name(self) -> str:
+        """The MLflow experiment's name."""
+        return self.experiment or self.pipeline

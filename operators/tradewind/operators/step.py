@@ -1,0 +1,73 @@
+"""The operator of a step: thin where DAGs are parsed, a pod where they run.
+
+At parse time a `StepOperator` holds a plan's step and the pipeline's settings, and imports nothing that a DAG
+file would have to pay for. All work is in `tradewind.operators.execution`, loaded when the task runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator, BaseOperatorLink
+
+from tradewind.operators.links import ArtifactsLink, MlflowRunLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from tradewind.operators.execution import StepExecution
+    from tradewind.operators.settings import RunSettings
+    from tradewind.plan.model import Step
+
+__all__ = ["StepOperator"]
+
+
+class StepOperator(BaseOperator):
+    """Runs one step of a pipeline: resolves its inputs, asks the cache, and starts a pod when one is needed.
+
+    Returns (as XCom) the step's output parameters and artifact references, see docs/architecture.md. Nothing of
+    it is an Airflow template: values of a run are data.
+
+    Args:
+        step: the step, as in the pipeline's plan.
+        pipeline: the settings that all tasks of the DAG share.
+        pod: KubernetesPodOperator arguments for this step; they win over those of the pipeline and the
+            deployment. Strings in them may be templates, they come from the DAG's author.
+        kwargs: arguments of any Airflow task: retries, pool, execution_timeout, ...
+    """
+
+    ui_color = "#e8f1fb"
+    template_fields: Collection[str] = ()
+    shallow_copy_attrs = ("step", "pipeline", "pod")
+    operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = (  # type: ignore[misc]
+        MlflowRunLink(),
+        ArtifactsLink(),
+    )
+
+    def __init__(
+        self, *, step: Step, pipeline: RunSettings, pod: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.step = step
+        self.pipeline = pipeline
+        self.pod = pod or {}
+        self.links: dict[str, str] = {}
+        self._execution: StepExecution | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the step.
+
+        Raises:
+            AirflowFailException: trying again cannot help.
+            AirflowException: the step failed; Airflow's retries apply.
+        """
+        from tradewind.operators.execution import StepExecution
+
+        self._execution = StepExecution(self, context)
+        return self._execution.run()
+
+    def on_kill(self) -> None:
+        """End the step's pod: the task was killed, marked by hand, timed out, or its run was deleted."""
+        if self._execution is not None:
+            self._execution.kill()
