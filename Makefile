@@ -43,7 +43,7 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff format .
 
 bench: $(READY) ## measure speed and size against hand-written KubernetesPodOperators
-	@$(BIN)/python -m tests.bench
+	@cd tests && $(CURDIR)/$(BIN)/python -m bench
 
 constraints: ## write constraints.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --output-file constraints.txt

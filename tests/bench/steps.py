@@ -1,0 +1,161 @@
+"""One no-op step from `execute()` to its return, against the same embedded cluster.
+
+Runs `dag.test()` in this process, so that what is measured is the operator and not the scheduler; the sides take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.parse import child_environment
+from bench.table import Row
+
+if TYPE_CHECKING:
+    from tradewind.local.cluster import Cluster
+
+ROUNDS = 7
+
+DAGS = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.container_component
+def noop():
+    return dsl.ContainerSpec(image="busybox", command=["true"])
+
+@dsl.component
+def noop_python(a: int) -> int:
+    return a
+
+@dsl.pipeline(name="noop")
+def container_pipeline():
+    noop().set_caching_options(False)
+
+@dsl.pipeline(name="noop-python")
+def python_pipeline():
+    noop_python(a=1).set_caching_options(False)
+
+@dsl.pipeline(name="noop-cached")
+def cached_pipeline():
+    noop_python(a=1)
+
+container_dag = pipeline_dag(container_pipeline, dag_id="tradewind")
+python_dag = pipeline_dag(python_pipeline, dag_id="tradewind_python")
+cached_dag = pipeline_dag(cached_pipeline, dag_id="tradewind_cached")
+
+with DAG("pod_operator", schedule=None):
+    KubernetesPodOperator(task_id="noop", name="noop", image="busybox", cmds=["true"])
+
+with DAG("pod_operator_tuned", schedule=None):
+    KubernetesPodOperator(task_id="noop", name="noop", image="busybox", cmds=["true"], poll_interval=1,
+        startup_check_interval_seconds=1, base_container_status_polling_interval=1, log_events_on_startup=False)
+"""
+
+DAG_IDS = ("tradewind", "tradewind_python", "tradewind_cached", "pod_operator", "pod_operator_tuned")
+
+
+def rows() -> Iterator[Row]:
+    """Seconds and API requests of a step."""
+    from fixtures import airflow as _airflow_home  # noqa: F401  (points AIRFLOW_HOME to a directory of its own)
+    from fixtures.mlflow import MlflowServer
+
+    from tradewind.local import cluster as local_cluster
+
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        cluster = local_cluster.start(Path(directory) / "cluster")
+        stack.callback(cluster.stop, wipe=True)
+        mlflow = MlflowServer(Path(directory) / "mlflow")
+        mlflow.start()
+        stack.callback(mlflow.stop)
+        os.environ["AIRFLOW_CONN_KUBERNETES_DEFAULT"] = json.dumps(
+            {
+                "conn_type": "kubernetes",
+                "extra": {"kube_config_path": str(cluster.kubeconfig), "namespace": "default"},
+            }
+        )
+        os.environ["AIRFLOW__TRADEWIND__MLFLOW_TRACKING_URI"] = mlflow.uri
+        seconds, requests = _measure(cluster, Path(directory))
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    yield Row("step: no-op, execute → return (s)", median["tradewind"], median["pod_operator"], goal=0.5)
+    yield Row(
+        "step: the same against the tuned operator (s)",
+        median["tradewind"],
+        median["pod_operator_tuned"],
+        goal=1.0,
+        baseline="KubernetesPodOperator, 1 s polls",
+    )
+    yield Row("step: Python component, execute → return (s)", median["tradewind_python"], median["pod_operator"])
+    yield Row("step: Kubernetes API requests", requests["tradewind"], goal=6.0)
+    yield Row("step: the same, KubernetesPodOperator", requests["pod_operator"])
+    yield Row(
+        "step: cache hit, execute → return (s)",
+        median["tradewind_cached"],
+        median["tradewind_python"],
+        goal=0.1,
+        baseline="tradewind, not cached",
+    )
+
+
+def _measure(cluster: Cluster, directory: Path) -> tuple[dict[str, list[float]], dict[str, float]]:
+    from airflow.dag_processing.dagbag import BundleDagBag
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from airflow.utils.db import initdb
+
+    from tradewind.operators.step import StepOperator
+
+    seconds: dict[str, list[float]] = {}
+    requests: dict[str, list[float]] = {}
+    initdb()
+    folder = Path(os.environ["AIRFLOW_HOME"]) / "dags"
+    (folder / "noop.py").write_text(DAGS)
+    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder", known_pools=None)
+    if bag.import_errors:
+        raise SystemExit("\n".join(bag.import_errors.values()))
+    for operator in (StepOperator, KubernetesPodOperator):
+        operator.execute = _timed(operator.execute, seconds)
+    for number in range(ROUNDS + 1):
+        for dag_id in DAG_IDS:
+            before = _requests(cluster)
+            run = bag.dags[dag_id].test()
+            if run.state != "success":
+                raise SystemExit(f"the run of {dag_id} ended as {run.state}")
+            if number == 0:  # imports, first connections, the cache's first entry
+                seconds.pop(dag_id)
+            else:
+                requests.setdefault(dag_id, []).append(_requests(cluster) - before)
+    return seconds, {name: statistics.median(values) for name, values in requests.items()}
+
+
+def _timed(execute: Callable[..., Any], seconds: dict[str, list[float]]) -> Callable[..., Any]:
+    @functools.wraps(execute)
+    def timed(operator: Any, context: Any) -> Any:
+        started = time.monotonic()
+        try:
+            return execute(operator, context)
+        finally:
+            seconds.setdefault(operator.dag_id, []).append(time.monotonic() - started)
+
+    return timed
+
+
+def _requests(cluster: Cluster) -> int:
+    request = urllib.request.Request(
+        f"{cluster.url}/debug/requests", headers={"Authorization": f"Bearer {cluster.token}"}
+    )
+    with urllib.request.urlopen(request) as response:
+        counts = json.load(response)
+    return sum(entry["count"] for entry in counts if entry["resource"].startswith(("pods", "events")))
