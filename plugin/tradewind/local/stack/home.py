@@ -1,0 +1,82 @@
+"""Where the local stack keeps everything: one directory, `$TRADEWIND_HOME`.
+
+One directory means that nothing of the user's is touched (an Airflow or MLflow of their own keeps its
+files), that two stacks can stand side by side, and that deleting it is the whole of uninstalling.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Home"]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The directory of a local stack, and the places in it.
+
+    Attributes:
+        root: absolute path; made, with mode 0700, by `create`. Its files hold the stack's secrets.
+    """
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Home:
+        """`$TRADEWIND_HOME`, or `~/.tradewind`."""
+        return cls(Path(os.environ.get("TRADEWIND_HOME") or "~/.tradewind").expanduser().absolute())
+
+    @property
+    def airflow(self) -> Path:
+        """`AIRFLOW_HOME` of the stack."""
+        return self.root / "airflow"
+
+    @property
+    def dags(self) -> Path:
+        """DAG folder with one loader file per pipeline that `tradewind run` was given."""
+        return self.airflow / "dags"
+
+    @property
+    def passwords(self) -> Path:
+        """The JSON file from which Airflow's simple auth manager takes passwords."""
+        return self.airflow / "passwords.json"
+
+    @property
+    def pipelines(self) -> Path:
+        """Compiled pipelines and their settings, which the loader files read."""
+        return self.root / "pipelines"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.root / "mlflow"
+
+    @property
+    def cluster(self) -> Path:
+        return self.root / "cluster"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per process of the stack."""
+        return self.root / "logs"
+
+    @property
+    def state(self) -> Path:
+        """Addresses and processes of the running stack."""
+        return self.root / "stack.json"
+
+    @property
+    def ports(self) -> Path:
+        """The ports that were used last, so that addresses stay the same."""
+        return self.root / "ports.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that runs the stack, for as long as it lives."""
+        return self.root / "stack.lock"
+
+    def create(self) -> None:
+        """Make the directories that are missing."""
+        for directory in (self.root, self.airflow, self.dags, self.pipelines, self.mlflow, self.logs):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
