@@ -1,7 +1,8 @@
 """The `[tradewind]` section of Airflow's configuration, read once per process.
 
-Defaults stand in the provider's description (`tradewind.airflow.provider`), which Airflow's configuration knows;
-an option that is missing there is simply unset here. A wrong value is one clear error that names the option.
+Defaults stand in the provider's description (`tradewind.airflow.provider`), which Airflow's configuration
+knows; an option that is missing there is simply unset here. A wrong value is one clear error that names the
+option.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our errors in Airflow's terms: a `FatalError` is not tried again, any other is as the task's retries say."""
+"""Our errors in Airflow's terms: a `FatalError` is not tried again, others are as the task's retries say."""
 
 from __future__ import annotations
 

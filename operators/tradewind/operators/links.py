@@ -1,8 +1,8 @@
 """Links from a task instance in Airflow's UI to what it left in MLflow.
 
-Airflow asks an operator's links for their address at the end of a task, in the worker, and keeps the answer as an
-XCom under `xcom_key`; the web server only reads that. A running step pushes the same keys as soon as its MLflow
-run exists, so that the links are there while it runs.
+Airflow asks an operator's links for their address at the end of a task, in the worker, and keeps the answer
+as an XCom under `xcom_key`; the web server only reads that. A running step pushes the same keys as soon as
+its MLflow run exists, so that the links are there while it runs.
 """
 
 from __future__ import annotations

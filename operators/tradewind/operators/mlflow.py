@@ -1,8 +1,8 @@
 """Where MLflow is for workers, pods and people, and how a task behaves while it is not there.
 
 MLflow being away must not fail a step. A task therefore never talks to the tracker directly, it lets a
-`Tracking` do it, which turns every refusal into a warning and an answer of None; the caller keeps its record and
-parks it in XCom. With `tracking="required"` the error is raised instead.
+`Tracking` do it, which turns every refusal into a warning and an answer of None; the caller keeps its record
+and parks it in XCom. With `tracking="required"` the error is raised instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tradewind.operators.configuration import Configuration, configuration
 from tradewind.operators.settings import RunSettings, TrackingMode
 
 if TYPE_CHECKING:
-    from tradewind.tracking import Tracker, TrackedRun
+    from tradewind.tracking import TrackedRun, Tracker
 
 __all__ = ["MlflowAccess", "Tracking", "parent_run"]
 

@@ -50,7 +50,8 @@ def resolve_parameters(
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise FatalError(
-            f"The run's parameters cannot be used:\n{lines}", remedy="Trigger the DAG again with other values."
+            f"The run's parameters cannot be used:\n{lines}",
+            remedy="Trigger the DAG again with other values.",
         )
     return values
 
@@ -87,7 +88,9 @@ def _rendered(
     try:
         text = environment.from_string(template).render(context)
     except TemplateError as error:
-        raise FatalError(f"parameter {name!r}: the template {template!r} cannot be rendered: {error}") from error
+        raise FatalError(
+            f"parameter {name!r}: the template {template!r} cannot be rendered: {error}"
+        ) from error
     if parameter.type == "STRING":
         return text
     if parameter.type == "BOOLEAN" and text.strip().lower() in ("true", "false"):

@@ -1,9 +1,9 @@
 """Which KubernetesPodOperator arguments a step takes, known without importing that operator.
 
 A DAG file is parsed in every task process; importing the operator there costs seconds. So its argument names
-stand here as a list, and a test compares the list with the installed operator's signature. Arguments that would
-break the contract between operator and pod (one container, one result, a name that can be found again) are
-refused when the DAG is loaded, each with the reason.
+stand here as a list, and a test compares the list with the installed operator's signature. Arguments that
+would break the contract between operator and pod (one container, one result, a name that can be found again)
+are refused when the DAG is loaded, each with the reason.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ ACCEPTED: frozenset[str] = frozenset(
     active_deadline_seconds affinity annotations automount_service_account_token base_container_name
     base_container_status_polling_interval callbacks cluster_context config_file configmaps
     container_logs container_name_log_prefix_enabled container_resources container_security_context
-    dns_config dnspolicy env_from env_vars full_pod_spec get_logs host_aliases hostname hostnetwork image
-    image_pull_policy image_pull_secrets in_cluster init_container_logs init_containers
+    dns_config dnspolicy env_from env_vars full_pod_spec get_logs host_aliases hostname hostnetwork
+    image image_pull_policy image_pull_secrets in_cluster init_container_logs init_containers
     kubernetes_conn_id labels log_events_on_failure log_events_on_startup log_formatter
     log_pod_spec_on_failure namespace node_selector on_finish_action on_kill_action
     pod_runtime_info_envs pod_template_dict pod_template_file ports priority_class_name
     progress_callback runtime_class_name schedule_timeout_seconds schedulername secrets
     security_context service_account_name skip_on_exit_code startup_check_interval_seconds
-    startup_timeout_seconds subdomain termination_grace_period termination_message_policy tolerations
-    volume_mounts volumes
-    """.split()
+    startup_timeout_seconds subdomain termination_grace_period termination_message_policy
+    tolerations volume_mounts volumes
+    """.split()  # noqa: SIM905
 )
 
 _RESULT = "a step's result comes back in the termination message"
@@ -58,10 +58,11 @@ REFUSED: Mapping[str, str] = {
 _TASK_ARGUMENTS: frozenset[str] = frozenset(
     """
     depends_on_past email execution_timeout executor executor_config inlets max_active_tis_per_dag
-    max_active_tis_per_dagrun max_retry_delay on_execute_callback on_failure_callback on_retry_callback
-    on_skipped_callback on_success_callback outlets owner params pool pool_slots priority_weight queue
-    retries retry_delay retry_exponential_backoff run_as_user task_id trigger_rule weight_rule
-    """.split()
+    max_active_tis_per_dagrun max_retry_delay on_execute_callback on_failure_callback
+    on_retry_callback on_skipped_callback on_success_callback outlets owner params pool pool_slots
+    priority_weight queue retries retry_delay retry_exponential_backoff run_as_user task_id
+    trigger_rule weight_rule
+    """.split()  # noqa: SIM905
 )
 
 
@@ -116,8 +117,8 @@ _APPENDED = (
 def merge_pod_arguments(*levels: Mapping[str, Any]) -> dict[str, Any]:
     """Merge arguments from the most general level to the most special one.
 
-    Mappings (labels, annotations, node selectors, environment) are merged by key, lists that only add to a pod
-    (volumes, mounts, secrets, tolerations, ...) are joined, everything else is replaced.
+    Mappings (labels, annotations, node selectors, environment) are merged by key, lists that only add to a
+    pod (volumes, mounts, secrets, tolerations, ...) are joined, everything else is replaced.
     """
     merged: dict[str, Any] = {}
     for level in levels:

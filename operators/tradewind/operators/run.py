@@ -1,8 +1,8 @@
 """The two tasks around a pipeline's steps: one opens the run, one closes it.
 
-`run_start` works out the run's parameters before any pod is paid for, and makes the parent run in MLflow. A wrong
-parameter is one error here instead of a failed pod somewhere. `run_end` is a teardown: it runs whatever happened,
-also after the run was marked by hand, and never decides the run's state.
+`run_start` works out the run's parameters before any pod is paid for, and makes the parent run in MLflow. A
+wrong parameter is one error here instead of a failed pod somewhere. `run_end` is a teardown: it runs whatever
+happened, also after the run was marked by hand, and never decides the run's state.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class RunStartOperator(BaseOperator):
     Args:
         pipeline: the settings that all tasks of the DAG share.
         parameters: the pipeline's parameters.
-        templated_params: Jinja templates by parameter, from the DAG file; see `tradewind.operators.parameters`.
+        templated_params: Jinja templates by parameter, from the DAG file; see
+            `tradewind.operators.parameters`.
     """
 
     ui_color = "#e6f4ea"
@@ -59,8 +60,9 @@ class RunStartOperator(BaseOperator):
         Raises:
             AirflowFailException: a parameter is missing or has the wrong type.
         """
-        from tradewind.operators.failures import airflow_errors
         from tradewind.operators.opening import open_run
+
+        from tradewind.operators.failures import airflow_errors
 
         with airflow_errors():
             return open_run(self, context)
@@ -97,6 +99,7 @@ class RunEndOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Close the run. Never fails because MLflow or the cluster is away, unless tracking is required."""
         from tradewind.operators.closing import close_run
+
         from tradewind.operators.failures import airflow_errors
 
         with airflow_errors():

@@ -1,8 +1,9 @@
 """What all tasks of one pipeline's DAG have in common, as plain data.
 
-`pipeline_dag` fills a `RunSettings` when the DAG file is parsed and hands the same object to every operator. It
-holds what the author of the DAG said and nothing else: whatever is None is looked up in Airflow's configuration
-when a task runs (`tradewind.operators.configuration`), so that a deployment can change its mind without new DAGs.
+`pipeline_dag` fills a `RunSettings` when the DAG file is parsed and hands the same object to every operator.
+It holds what the author of the DAG said and nothing else: whatever is None is looked up in Airflow's
+configuration when a task runs (`tradewind.operators.configuration`), so that a deployment can change its mind
+without new DAGs.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class RunSettings:
             deployment has it (`[tradewind] tracking`).
         caching: switches the step cache for the whole pipeline; None: as the deployment has it. A step's own
             caching options can only switch it off.
-        artifact_store: URI below which steps keep artifacts; None: as the deployment has it, MLflow's artifact
-            store if it says nothing.
+        artifact_store: URI below which steps keep artifacts; None: as the deployment has it, MLflow's
+            artifact store if it says nothing.
         cluster: Airflow connection of the Kubernetes cluster; None: as the deployment has it.
         namespace: of the pods; None: as the deployment or the connection has it.
         pod: KubernetesPodOperator arguments for every step of the pipeline; a step's own win over them.

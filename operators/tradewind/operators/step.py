@@ -15,8 +15,8 @@ from tradewind.operators.links import ArtifactsLink, MlflowRunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
     from tradewind.operators.execution import StepExecution
+
     from tradewind.operators.settings import RunSettings
     from tradewind.plan.model import Step
 
@@ -26,8 +26,8 @@ __all__ = ["StepOperator"]
 class StepOperator(BaseOperator):
     """Runs one step of a pipeline: resolves its inputs, asks the cache, and starts a pod when one is needed.
 
-    Returns (as XCom) the step's output parameters and artifact references, see docs/architecture.md. Nothing of
-    it is an Airflow template: values of a run are data.
+    Returns (as XCom) the step's output parameters and artifact references, see docs/architecture.md. Nothing
+    of it is an Airflow template: values of a run are data.
 
     Args:
         step: the step, as in the pipeline's plan.

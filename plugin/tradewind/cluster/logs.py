@@ -1,0 +1,181 @@
+"""A container's log, line by line while it runs, complete when it has ended.
+
+The stream is read in a thread of its own, because the thread that runs the step waits for the watch. A stream
+may break, or end before the container does; every line carries its time stamp, so reading goes on after the
+last line that was passed on and no line is passed on twice. Nothing is requested again when all is well.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from urllib3.exceptions import HTTPError
+
+from tradewind.cluster.refusals import RefusedError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+    from tradewind.cluster.pods import Pods
+
+__all__ = ["LogFollower"]
+
+_log = logging.getLogger(__name__)
+
+TAIL_LINES = 20
+LONGEST_LINE = 1 << 20
+PAUSE_SECONDS = 1.0
+
+
+class LogFollower:
+    """Passes one container's log on to a sink.
+
+    Args:
+        pods: where the pod is.
+        pod: its name.
+        container: the container's name; it must have started.
+        sink: gets each line without its line end and time stamp, in a thread of the follower's.
+
+    Attributes:
+        tail: the last lines.
+    """
+
+    def __init__(self, pods: Pods, pod: str, container: str, sink: Callable[[str], None]) -> None:
+        self.container = container
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._pods = pods
+        self._pod = pod
+        self._sink = sink
+        self._ended = threading.Event()
+        self._abandoned = False
+        self._cursor = _Cursor()
+        self._response: BaseHTTPResponse | None = None
+        self._thread = threading.Thread(target=self._run, name=f"log-{pod}-{container}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def finish(self, seconds: float) -> bool:
+        """Say that the container has ended, and wait until its whole log has been passed on.
+
+        Returns:
+            False when that took longer than `seconds`; the rest is then given up.
+        """
+        self._ended.set()
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            return True
+        self.abandon()
+        return False
+
+    def abandon(self) -> None:
+        """Stop reading, whatever is still to come."""
+        self._abandoned = True
+        self._ended.set()
+        response = self._response
+        if response is not None:
+            response.close()
+
+    def _run(self) -> None:
+        # Whether the container had ended before this connection was opened: what it sends is then all there
+        # is.
+        while not self._abandoned:
+            self._cursor.restart()
+            ended = self._ended.is_set()
+            whole = self._read(follow=not ended)
+            if whole and (ended or self._ended.wait(PAUSE_SECONDS)):
+                return
+            if not whole and not self._abandoned:
+                self._ended.wait(PAUSE_SECONDS)
+
+    def _read(self, *, follow: bool) -> bool:
+        """Read one stream; True when the server ended it as it should."""
+        try:
+            self._response = self._pods.log(
+                self._pod, self.container, follow=follow, since=self._cursor.since
+            )
+            for line in _lines(self._response):
+                text = self._cursor.accept(line)
+                if text is not None:
+                    self.tail.append(text)
+                    self._sink(text)
+        except RefusedError as error:
+            if error.status == 404:
+                self._abandoned = True
+            elif error.status == 401:
+                self._pods.renew_client()
+            elif not error.transient and error.status != 400:  # 400: the container is not there yet
+                _log.warning("The log of %s cannot be read: %s", self._pod, error)
+                self._abandoned = True
+            return False
+        except (HTTPError, OSError, ValueError, AttributeError) as error:
+            # ValueError and AttributeError are what urllib3 raises when `abandon` closes the response under
+            # it.
+            if not self._abandoned:
+                _log.debug("The log stream of %s broke: %s", self._pod, error)
+            return False
+        finally:
+            if self._response is not None:
+                self._response.release_conn()
+        return True
+
+
+class _Cursor:
+    """How far the log was passed on."""
+
+    def __init__(self) -> None:
+        self.since: str | None = None
+        self._time = b""
+        self._same = 0  # lines passed on that bear the last time stamp
+        self._skip = 0
+
+    def restart(self) -> None:
+        """A new stream begins, which sends the last second once more."""
+        self._skip = self._same
+
+    def accept(self, line: bytes) -> str | None:
+        """Return the line's text, None for one that was passed on before."""
+        stamp, _, text = line.partition(b" ")
+        time = _sortable(stamp)
+        if time < self._time:
+            return None
+        if time > self._time:
+            self._time, self._same, self._skip = time, 0, 0
+            self.since = stamp.decode("ascii", errors="replace")
+        elif self._skip > 0:
+            self._skip -= 1
+            return None
+        self._same += 1
+        return _shown(text)
+
+
+def _sortable(stamp: bytes) -> bytes:
+    """Return an RFC 3339 time in a form that sorts: nine digits of fraction, no zone (a node has but one)."""
+    seconds, fraction = stamp[:19], stamp[19:].rstrip(b"Z")
+    if fraction[:1] != b".":
+        return seconds
+    digits = fraction[1:].partition(b"+")[0].partition(b"-")[0]
+    return seconds + b"." + digits.ljust(9, b"0")
+
+
+def _shown(text: bytes) -> str:
+    """What a terminal would show of a line: a progress bar rewrites it with carriage returns."""
+    parts = [part for part in text.rstrip(b"\r\n").split(b"\r") if part]
+    return (parts[-1] if parts else b"").decode("utf-8", errors="backslashreplace")
+
+
+def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(amt=1 << 16, decode_content=True):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        while len(rest) > LONGEST_LINE:  # split it, each part with the time stamp
+            yield rest[:LONGEST_LINE]
+            rest = rest.partition(b" ")[0] + b" " + rest[LONGEST_LINE:]
+    if rest:
+        yield rest

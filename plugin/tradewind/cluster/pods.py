@@ -1,0 +1,254 @@
+"""Requests about pods, as plain JSON, patient with an API server that is not.
+
+The stock client turns every answer into model objects, which costs more than the request, and gives up at the
+first refusal. Here answers stay dicts; requests that may be repeated are repeated, with growing pauses, until
+a budget is used up; and refusals come out as errors that say whether another try is worth it. Creating a pod
+may be repeated because its name is a function of the try.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
+
+from urllib3 import Timeout
+from urllib3.exceptions import HTTPError
+
+from tradewind.cluster.refusals import MissingError, RefusedError, refusal
+from tradewind.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+    from urllib3 import BaseHTTPResponse
+
+__all__ = ["Pod", "Pods"]
+
+Pod = dict[str, Any]
+"""A pod as the API's JSON has it."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+BUDGET_SECONDS = 300.0
+CREATE_BUDGET_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+LOG_SILENCE_SECONDS = 300.0
+_CONTENT_TYPE = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
+
+
+class Pods:
+    """The pods of one namespace.
+
+    Args:
+        client: gives a CoreV1Api; called again when credentials have expired.
+        namespace: where the pods are.
+        budget_seconds: how long a request is repeated while the API server is away.
+        create_budget_seconds: the same for creating a pod. Shorter, because nothing is lost yet.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], CoreV1Api],
+        namespace: str,
+        *,
+        budget_seconds: float = BUDGET_SECONDS,
+        create_budget_seconds: float = CREATE_BUDGET_SECONDS,
+    ) -> None:
+        self.namespace = namespace
+        self.budget_seconds = budget_seconds
+        self._create_budget_seconds = create_budget_seconds
+        self._new_client = client
+        self._client: CoreV1Api | None = None
+
+    def create(self, manifest: Mapping[str, Any]) -> Pod:
+        """Create a pod.
+
+        Raises:
+            ConflictError: there is a pod of that name.
+            FatalError, RetryableError: refused, see `tradewind.cluster.refusals`.
+            UnreachableError: the API server was away for the whole budget.
+        """
+        return self._json("POST", body=manifest, budget_seconds=self._create_budget_seconds)
+
+    def get(self, name: str) -> Pod | None:
+        """Return a pod, None when there is none of that name."""
+        try:
+            return self._json("GET", name)
+        except MissingError:
+            return None
+
+    def select(self, selector: str) -> list[Pod]:
+        """Return the pods that a label selector selects."""
+        return list(self._json("GET", query={"labelSelector": selector}).get("items") or [])
+
+    def delete(
+        self, name: str, *, grace_seconds: int | None = None, budget_seconds: float | None = None
+    ) -> bool:
+        """Delete a pod. False when there was none.
+
+        Args:
+            grace_seconds: time for the containers to end by themselves; None: as the pod has it.
+        """
+        query = {} if grace_seconds is None else {"gracePeriodSeconds": str(grace_seconds)}
+        try:
+            self._json("DELETE", name, query=query, budget_seconds=budget_seconds)
+        except MissingError:
+            return False
+        return True
+
+    def label(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Set labels of a pod. False when there is no such pod."""
+        try:
+            self._json("PATCH", name, body={"metadata": {"labels": dict(labels)}})
+        except MissingError:
+            return False
+        return True
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the Kubernetes events about a pod, oldest first."""
+        query = {"fieldSelector": f"involvedObject.name={name}"}
+        items = self._json("GET", kind="events", query=query).get("items") or []
+        return sorted(
+            items, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or "")
+        )
+
+    def watch(self, name: str, resource_version: str, seconds: float) -> BaseHTTPResponse:
+        """Open a watch on one pod, once; the response streams JSON lines.
+
+        Args:
+            resource_version: changes after it are sent.
+            seconds: after which the server ends the watch.
+
+        Raises:
+            RefusedError, HTTPError, OSError: as they come; the caller repeats. Status 410: the version is too
+                old, get the pod anew.
+        """
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={name}",
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(max(1, round(seconds))),
+        }
+        return self._send("GET", query=query, seconds=(CONNECT_SECONDS, seconds + 10))
+
+    def log(self, name: str, container: str, *, follow: bool, since: str | None = None) -> BaseHTTPResponse:
+        """Open a container's log, once; every line begins with its time stamp.
+
+        Args:
+            since: RFC 3339 time, from whose second on lines are sent.
+
+        Raises:
+            RefusedError, HTTPError, OSError: as they come; the caller repeats.
+        """
+        query = {"container": container, "timestamps": "true", "follow": "true" if follow else "false"}
+        if since is not None:
+            query["sinceTime"] = since
+        return self._send("GET", f"{name}/log", query=query, seconds=(CONNECT_SECONDS, LOG_SILENCE_SECONDS))
+
+    def _json(
+        self,
+        method: str,
+        path: str = "",
+        *,
+        kind: str = "pods",
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        budget_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        def once() -> dict[str, Any]:
+            response = self._send(method, path, kind=kind, query=query, body=body)
+            try:
+                data: dict[str, Any] = json.loads(response.data)
+                return data
+            finally:
+                response.release_conn()
+
+        return self.repeat(once, f"{method} {kind} {path}", budget_seconds)
+
+    def renew_client(self) -> None:
+        """Make a new client for the next request: the credentials of this one have expired."""
+        self._client = None
+
+    def repeat(self, call: Callable[[], T], what: str, budget_seconds: float | None = None) -> T:
+        """Call until it succeeds, is refused for good, or the budget is used up.
+
+        Raises:
+            TradewindError: the refusal, or `UnreachableError` after the budget.
+        """
+        budget = self.budget_seconds if budget_seconds is None else budget_seconds
+        deadline = time.monotonic() + budget
+        pause = FIRST_PAUSE_SECONDS
+        renewed = False
+        while True:
+            try:
+                return call()
+            except RefusedError as error:
+                if error.status == 401 and not renewed:
+                    renewed = True
+                    self.renew_client()
+                    continue
+                if not error.transient:
+                    raise refusal(error, what, self.namespace) from None
+                reason, wait = str(error), error.retry_after or pause
+            except (HTTPError, OSError) as error:
+                reason, wait = _words(error), pause
+            if time.monotonic() + wait > deadline:
+                raise UnreachableError(
+                    f"the Kubernetes API server did not answer {what!r} for {budget:.0f} s: {reason}",
+                    remedy="Check the cluster and the Airflow connection; `tradewind check` tells more.",
+                )
+            _log.warning("Kubernetes API: %r failed (%s), trying again", what, reason)
+            time.sleep(wait * random.uniform(0.8, 1.2))
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _send(
+        self,
+        method: str,
+        path: str = "",
+        *,
+        kind: str = "pods",
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        seconds: tuple[float, float] = (CONNECT_SECONDS, REQUEST_SECONDS),
+    ) -> BaseHTTPResponse:
+        if self._client is None:
+            self._client = self._new_client()
+        api = self._client.api_client
+        headers = {**api.default_headers, "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _CONTENT_TYPE[method]
+        api.update_params_for_auth(headers, [], ["BearerToken"])
+        url = f"{api.configuration.host}/api/v1/namespaces/{self.namespace}/{kind}"
+        url += f"/{path}" if path else ""
+        url += f"?{urlencode(query)}" if query else ""
+        response = api.rest_client.pool_manager.request(
+            method,
+            url,
+            body=None if body is None else json.dumps(body),
+            headers=headers,
+            timeout=Timeout(connect=seconds[0], read=seconds[1]),
+            retries=False,
+            preload_content=False,
+        )
+        if response.status >= 300:
+            payload = response.data
+            response.release_conn()
+            raise RefusedError(
+                response.status, response.reason or "", payload, response.headers.get("Retry-After")
+            )
+        return response  # type: ignore[no-any-return]
+
+
+def _words(error: BaseException) -> str:
+    reason = getattr(error, "reason", None) or error
+    return f"{type(reason).__name__}: {reason}"
