@@ -1,0 +1,214 @@
+"""Artifact stores by URI: read, write, list, delete, with patience.
+
+A store is something that can do one attempt of these four things and says by its exceptions what an error
+means (away, missing, refused). `Stores` adds what all of them need: choosing by scheme, retries with backoff
+until a budget is used up, digests computed while the bytes flow. Bytes are always streamed; nothing is held
+in memory but small objects that are asked for as such.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import Any, BinaryIO, Callable, Mapping, TypeVar
+
+from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
+
+__all__ = ["CHUNK", "Store", "Stores", "scheme_of"]
+
+CHUNK = 1 << 20
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
+# A service that is away refuses at once; one that hangs is given this long per attempt.
+ATTEMPT_SECONDS = 60.0
+
+Result = TypeVar("Result")
+
+
+class Store:
+    """What a kind of store must be able to do. Every method is one attempt, safe to repeat.
+
+    Each raises `UnavailableError` when another attempt may succeed, `MissingError` when there is nothing at
+    the URI, `RefusedError` when the store will never do it. Methods may be called from several threads.
+
+    Attributes:
+        tree_limit: up to how many files a directory is better kept file by file than as one tar.
+    """
+
+    tree_limit = 64
+
+    def read(self, uri: str, sink: Callable[[bytes], object]) -> None:
+        """Pass the object's bytes to `sink`, piece by piece."""
+        raise RefusedError(f"{uri} can be written only")
+
+    def write(self, uri: str, source: BinaryIO, size: int) -> None:
+        """Keep `size` bytes of `source` at the URI, replacing what is there."""
+        raise RefusedError(f"{uri} can be read only")
+
+    def files(self, uri: str) -> list[str]:
+        """Return the paths of all files below a directory, relative to it; [] when it is no directory."""
+        raise RefusedError(f"{uri} cannot be listed")
+
+    def delete(self, uri: str) -> None:
+        """Remove the object or directory. Nothing there is fine."""
+        raise RefusedError(f"{uri} cannot be deleted")
+
+    def child(self, uri: str, path: str) -> str:
+        """Return the URI of a file below a directory."""
+        return "{}/{}".format(uri.rstrip("/"), path)
+
+
+class Stores:
+    """All stores, behind their URIs.
+
+    Args:
+        environ: where credentials and addresses come from, see docs/protocol.md.
+        timeout_seconds: how long an operation is repeated after its first error before it fails.
+        log: gets one line when a store turns out to be away, and one when it is back.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        timeout_seconds: float = 300.0,
+        log: Callable[[str], object] | None = None,
+    ) -> None:
+        self._environ = environ
+        self._timeout = timeout_seconds
+        self._log = log or (lambda line: None)
+        self._stores: dict[str, Store] = {}
+
+    def store(self, uri: str) -> Store:
+        """Return the store of a URI.
+
+        Raises:
+            RefusedError: nothing here can handle the scheme.
+        """
+        scheme = scheme_of(uri)
+        if scheme not in self._stores:
+            self._stores[scheme] = _open(scheme, self._environ, min(ATTEMPT_SECONDS, self._timeout))
+        return self._stores[scheme]
+
+    def download(self, uri: str, path: str) -> tuple[str, int]:
+        """Copy an object to a local file. Returns its digest ("sha256:...") and size in bytes."""
+
+        def attempt() -> tuple[str, int]:
+            part = path + ".part"
+            with open(part, "wb") as file:
+                tally = _Tally(file.write)
+                self.store(uri).read(uri, tally)
+            os.replace(part, path)
+            return tally.digest, tally.size
+
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        return self._patiently(attempt, f"reading {uri}")
+
+    def upload(self, path: str, uri: str) -> tuple[str, int]:
+        """Copy a local file to a URI. Returns its digest ("sha256:...") and size in bytes."""
+
+        def attempt() -> tuple[str, int]:
+            with open(path, "rb") as file:
+                source = _Tallied(file)
+                self.store(uri).write(uri, source, os.fstat(file.fileno()).st_size)  # type: ignore[arg-type]
+            return source.tally.digest, source.tally.size
+
+        return self._patiently(attempt, f"writing {uri}")
+
+    def read(self, uri: str) -> bytes:
+        """Return a small object."""
+
+        def attempt() -> bytes:
+            pieces: list[bytes] = []
+            self.store(uri).read(uri, pieces.append)
+            return b"".join(pieces)
+
+        return self._patiently(attempt, f"reading {uri}")
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Keep a small object."""
+        import io
+
+        self._patiently(
+            lambda: self.store(uri).write(uri, io.BytesIO(content), len(content)), f"writing {uri}"
+        )
+
+    def files(self, uri: str) -> list[str]:
+        """Return the paths of all files below a directory, sorted; [] when it is no directory."""
+        return sorted(self._patiently(lambda: self.store(uri).files(uri), f"listing {uri}"))
+
+    def delete(self, uri: str) -> None:
+        """Remove an object or directory; nothing there is fine."""
+        self._patiently(lambda: self.store(uri).delete(uri), f"deleting {uri}")
+
+    def _patiently(self, attempt: Callable[[], Result], what: str) -> Result:
+        pause, deadline = FIRST_PAUSE_SECONDS, 0.0
+        while True:
+            try:
+                result = attempt()
+            except UnavailableError as error:
+                now = time.monotonic()
+                if not deadline:
+                    deadline = now + self._timeout
+                    self._log(f"{what}: {error}; trying again for {self._timeout:g} s")
+                if now + pause > deadline:
+                    waited = f"no success within {self._timeout:g} s"
+                    raise UnavailableError(f"{what}: {error.message} ({waited})") from error
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                if deadline:
+                    self._log(f"{what}: done after all")
+                return result
+
+
+class _Tally:
+    """A sink that counts and hashes what it passes on."""
+
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink, self._hash, self.size = sink, hashlib.sha256(), 0
+
+    def __call__(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        self.size += len(piece)
+        self._sink(piece)
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._hash.hexdigest()
+
+
+class _Tallied:
+    """A readable file that counts and hashes what is read."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.tally = file, _Tally(lambda piece: None)
+
+    def read(self, size: int = -1) -> bytes:
+        piece: bytes = self._file.read(size)
+        self.tally(piece)
+        return piece
+
+
+def scheme_of(uri: str) -> str:
+    """Return the scheme of a URI in lower case; "file" for a plain absolute path."""
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not rest.startswith("/") or "/" in scheme:
+        if uri.startswith("/"):
+            return "file"
+        raise MissingError(f"{uri[:200]!r} is not the URI of an artifact")
+    return scheme.lower()
+
+
+def _open(scheme: str, environ: Mapping[str, str], attempt_seconds: float) -> Store:
+    # Imported when used: most steps need one kind, and a step without artifacts none.
+    if scheme == "mlflow-artifacts":
+        from tradewind.runtime.mlflow_store import MlflowStore
+
+        return MlflowStore(environ, attempt_seconds)
+    from tradewind.runtime import plain_stores
+
+    if scheme == "file":
+        return plain_stores.FileStore()
+    if scheme in ("http", "https"):
+        return plain_stores.HttpStore(attempt_seconds)
+    return plain_stores.FsspecStore(scheme)
