@@ -1,8 +1,8 @@
 """The Airflow plugin: what Airflow's own processes load of Tradewind.
 
 Airflow loads plugins in its servers and again in every task process, where each millisecond counts. So this
-module imports nothing but Airflow's base class; `on_load` decides whether this process is a long-lived parent of
-task processes and only then loads what they would otherwise load one by one.
+module imports nothing but Airflow's base class; `on_load` decides whether this process is a long-lived parent
+of task processes and only then loads what they would otherwise load one by one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What Airflow's provider manager learns about Tradewind: its name, links and the `[tradewind]` section.
 
 Airflow calls `get_provider_info()` while it reads its configuration, before anything else of Airflow can be
-imported; this module is plain data and imports nothing. The options below are the only place where defaults of
-`[tradewind]` stand: the operators read them through Airflow's configuration.
+imported; this module is plain data and imports nothing. The options below are the only place where defaults
+of `[tradewind]` stand: the operators read them through Airflow's configuration.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "kubernetes_conn_id": _option(
         "string",
         "kubernetes_default",
-        "Airflow connection of the cluster where steps run, unless a pipeline names its own with ``cluster=``.",
+        "Airflow connection of the cluster where steps run, unless a pipeline names its own.",
     ),
     "namespace": _option("string", "default", "Kubernetes namespace of the steps' pods."),
     "mlflow_conn_id": _option(
@@ -44,8 +44,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "mlflow_tracking_uri": _option(
         "string",
         None,
-        "Address of the MLflow server as Airflow's workers reach it; ``mlflow_conn_id`` wins over it. Neither of\n"
-        "the two: nothing is tracked.",
+        "Address of the MLflow server as Airflow's workers reach it; ``mlflow_conn_id`` wins over it.\n"
+        "Neither of the two: nothing is tracked.",
         example="http://mlflow.mlflow.svc:5000",
     ),
     "mlflow_pod_tracking_uri": _option(
@@ -57,15 +57,15 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "mlflow_ui_uri": _option(
         "string",
         None,
-        "Address of the same MLflow server as people's browsers reach it, used in links. Default: the address\n"
+        "Address of the same MLflow server as people's browsers reach it, for links. Default: the one\n"
         "that workers use.",
         example="https://mlflow.example.com",
     ),
     "mlflow_token_secret": _option(
         "string",
         None,
-        "Kubernetes secret in the pods' namespace with a token for MLflow, as ``name/key``. Pods refer to it;\n"
-        "Tradewind never reads it.",
+        "Kubernetes secret in the pods' namespace with a token for MLflow, as ``name/key``. Pods refer to\n"
+        "it; Tradewind never reads it.",
         example="mlflow/token",
     ),
     "artifact_store": _option(
@@ -83,14 +83,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "caching": _option(
         "boolean",
         "True",
-        "Use the result of an earlier step with the same code and the same inputs, unless a pipeline or a task\n"
-        "says otherwise.",
+        "Use the result of an earlier step with the same code and the same inputs, unless a pipeline or a\n"
+        "task says otherwise.",
     ),
     "pod_defaults": _option(
         "string",
         None,
-        "Arguments of KubernetesPodOperator for every step's pod, as a JSON object. Pipelines (``pod=``) and\n"
-        "steps (``steps={...}``) override them.",
+        "Arguments of KubernetesPodOperator for every step's pod, as a JSON object. Pipelines (``pod=``)\n"
+        "and steps (``steps={...}``) override them.",
         example='{"service_account_name": "pipelines", "image_pull_policy": "IfNotPresent"}',
     ),
     "store_timeout_seconds": _option(
@@ -106,8 +106,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "preload": _option(
         "boolean",
         "True",
-        "Load the Kubernetes client ahead in the scheduler of the LocalExecutor and in Celery workers, from\n"
-        "which task processes are forked: a step starts two seconds sooner, the parent takes some 100 MB more.",
+        "Load the Kubernetes client ahead in the long-lived processes from which task processes are forked:\n"
+        "a step starts seconds sooner, each of them takes some 100 MB more.",
     ),
 }
 

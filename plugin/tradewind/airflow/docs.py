@@ -1,0 +1,100 @@
+"""What Airflow shows beside a pipeline's DAG and its steps, as Markdown.
+
+Texts of steps are kept short: they are part of the serialized DAG, which the scheduler and the API server
+load over and over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tradewind.airflow.params import TYPE_WORDS, RunParams
+from tradewind.plan.model import Importer, PipelineParameter, Plan, Step
+
+__all__ = ["pipeline_doc", "step_doc", "summary"]
+
+_LONGEST_DEFAULT = 80
+
+
+def summary(plan: Plan) -> str:
+    """Return the first line of the pipeline's description, for lists of DAGs."""
+    return plan.description.strip().partition("\n")[0].strip()
+
+
+def pipeline_doc(plan: Plan, run: RunParams) -> str:
+    """Return what the DAG is, which inputs it takes and how to start it."""
+    defaults = {name: param.value for name, param in run.params.items() if param.has_value}
+    parts = [plan.description.strip()] if plan.description.strip() else []
+    if plan.parameters:
+        parts.append("\n".join(_inputs(plan.parameters, run.templates, defaults)))
+        example = json.dumps(_example(plan.parameters, defaults), ensure_ascii=False)
+        parts.append(
+            "**Trigger** asks for these inputs. In the REST API and on the command line they are the run's"
+            f" `conf`: {_code(example)}"
+        )
+    pods = sum(not isinstance(step.action, Importer) for step in plan.steps.values())
+    noun = "step" if len(plan.steps) == 1 else "steps"
+    parts.append(f"{len(plan.steps)} {noun}, {pods} of them Kubernetes pods. Pipeline {_code(plan.name)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def step_doc(step: Step) -> str:
+    """Return what a step runs, takes and gives."""
+    if isinstance(step.action, Importer):
+        lines = [f"Imports a {_kind(step.action.schema_title)}."]
+    else:
+        image = f" in {_code(step.container.image)}" if step.container is not None else ""
+        lines = [f"Component {_code(step.component)}{image}."]
+    takes = [f"{_code(name)} {TYPE_WORDS[item.type]}" for name, item in step.parameters.items()]
+    takes += [f"{_code(name)} {_kind(item.schema_title)}" for name, item in step.artifacts.items()]
+    gives = [f"{_code(name)} {TYPE_WORDS[item.type]}" for name, item in step.output_parameters.items()]
+    gives += [f"{_code(name)} {_kind(item.schema_title)}" for name, item in step.output_artifacts.items()]
+    if takes:
+        lines.append(f"**Takes** {', '.join(takes)}")
+    if gives:
+        lines.append(f"**Gives** {', '.join(gives)}")
+    return "\n\n".join(lines) + "\n"
+
+
+def _inputs(
+    parameters: Mapping[str, PipelineParameter], templates: Mapping[str, str], defaults: Mapping[str, Any]
+) -> Iterator[str]:
+    yield "| input | type | default | |"
+    yield "|---|---|---|---|"
+    for name, parameter in parameters.items():
+        if name in templates:
+            default = f"{_code(templates[name])}, for each run"
+        elif name in defaults or parameter.has_default:
+            default = _code(_shortened(json.dumps(defaults.get(name, parameter.default), ensure_ascii=False)))
+        else:
+            default = "" if parameter.optional else "required"
+        cells = (_code(name), TYPE_WORDS[parameter.type], default, " ".join(parameter.description.split()))
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _example(parameters: Mapping[str, PipelineParameter], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The first parameter with its default is enough to show the form."""
+    for name, parameter in parameters.items():
+        value = defaults.get(name, parameter.default)
+        if value is not None and len(str(value)) <= _LONGEST_DEFAULT:
+            return {name: value}
+    return {next(iter(parameters)): None}
+
+
+def _kind(schema_title: str) -> str:
+    return schema_title.removeprefix("system.")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_DEFAULT else text[: _LONGEST_DEFAULT - 1] + "…"
+
+
+def _code(text: str) -> str:
+    """Return text as inline code, whatever backticks it holds."""
+    fence = "`"
+    while fence in text:
+        fence += "`"
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"

@@ -1,0 +1,219 @@
+"""`pipeline_dag`: a pipeline becomes a DAG.
+
+All that can be wrong is looked for before a DAG is handed out: the pipeline, the parameters, the schedule,
+what is said about single steps and their pods. It is reported in one error, which Airflow shows as the file's
+import error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import attrs
+
+from airflow.sdk import DAG
+from tradewind.airflow.docs import pipeline_doc, summary
+from tradewind.airflow.params import RunParams, run_params
+from tradewind.airflow.sources import calling_file, plan_of, source_name
+from tradewind.airflow.tasks import StepArguments, add_tasks, step_argument_problems
+from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.operators.pod_arguments import pod_argument_problems
+from tradewind.operators.settings import RunSettings, TrackingMode
+from tradewind.plan.model import Plan
+
+if TYPE_CHECKING:
+    from tradewind.dsl import PipelineObject
+    from tradewind.ir import Pipeline
+
+__all__ = ["pipeline_dag"]
+
+_DAG_ID = re.compile(r"[\w.-]+")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LONGEST_DAG_ID = 250
+
+
+def pipeline_dag(
+    pipeline: PipelineObject | str | os.PathLike[str] | Pipeline | Plan,
+    *,
+    dag_id: str | None = None,
+    schedule: Any = None,
+    start_date: datetime | None = None,
+    end_date: datetime | None = None,
+    catchup: bool = False,
+    max_active_runs: int | None = None,
+    tags: Collection[str] = (),
+    default_args: Mapping[str, Any] | None = None,
+    on_failure_callback: Callable[..., Any] | list[Callable[..., Any]] | None = None,
+    params: Mapping[str, Any] | None = None,
+    experiment: str | None = None,
+    tracking: TrackingMode | None = None,
+    caching: bool | None = None,
+    cluster: str | None = None,
+    namespace: str | None = None,
+    pod: Mapping[str, Any] | None = None,
+    steps: StepArguments | None = None,
+    artifact_store: str | None = None,
+    **dag_arguments: Any,
+) -> DAG:
+    """Make a DAG of a pipeline: one task per step, between `run_start` and `run_end`.
+
+    The scheduling words are Airflow's own. Whatever is left None is as the deployment has it (`[tradewind]`
+    in Airflow's configuration). To run one pipeline on two schedules, call this twice with two dag ids.
+
+    Args:
+        pipeline: a function under `@dsl.pipeline` or `@dsl.component`, the path of a compiled pipeline
+            (relative to the calling file), or its text.
+        dag_id: default: the pipeline's name.
+        schedule: cron expression, timedelta, timetable, asset or assets; None: runs are started by hand.
+        params: values for the pipeline's parameters in this DAG's runs. A text with `{{ }}` is a template
+            that is rendered for each run, with the run's context; texts inside lists and objects are not.
+            What a run itself is given goes before, and is never rendered.
+        experiment: MLflow experiment; default: the pipeline's name.
+        tracking: "on", "off" or "required".
+        caching: False: every step runs. True: steps use earlier results unless they say otherwise.
+        cluster: Airflow connection of the Kubernetes cluster.
+        namespace: of the pods.
+        pod: arguments of KubernetesPodOperator for every step's pod.
+        steps: by step id, arguments of any Airflow task (retries, pool, execution_timeout, ...) and `pod`, as
+            above, for this step alone.
+        artifact_store: URI below which steps keep artifacts.
+        dag_arguments: any other argument of `airflow.sdk.DAG`.
+
+    Raises:
+        InvalidPipelineError: lists everything that is wrong.
+    """
+    caller = calling_file()
+    problems: list[Problem] = []
+    plan = _plan(pipeline, caller, problems)
+    problems.extend(_setting_problems(experiment, tracking, caching, cluster, namespace, artifact_store))
+    problems.extend(pod_argument_problems(pod or {}, "pod"))
+    problems.extend(step_argument_problems(plan, steps or {}))
+    run = run_params(plan, params or {}, scheduled=schedule is not None, problems=problems)
+    arguments = {
+        "schedule": schedule,
+        "start_date": start_date,
+        "end_date": end_date,
+        "catchup": catchup,
+        "max_active_runs": max_active_runs,
+        "tags": list(tags),
+        "default_args": dict(default_args or {}),
+        "on_failure_callback": on_failure_callback,
+        **dag_arguments,
+    }
+    dag = _dag(dag_id, plan, run, arguments, problems)
+    if dag is not None and plan is not None and not problems:
+        if caller is not None:
+            dag.fileloc = str(caller)
+        settings = RunSettings(
+            pipeline=plan.name,
+            experiment=experiment or "",
+            tracking=tracking,
+            caching=caching,
+            artifact_store=artifact_store,
+            cluster=cluster,
+            namespace=namespace,
+            pod=pod or {},
+            pipeline_root=plan.pipeline_root,
+        )
+        add_tasks(dag, plan, settings, templates=run.templates, arguments=steps or {}, problems=problems)
+    if dag is None or problems:
+        raise InvalidPipelineError(source_name(pipeline, caller), problems)
+    return dag
+
+
+def _plan(pipeline: object, caller: Path | None, problems: list[Problem]) -> Plan | None:
+    try:
+        return plan_of(pipeline, caller)
+    except InvalidPipelineError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _setting_problems(
+    experiment: object,
+    tracking: object,
+    caching: object,
+    cluster: object,
+    namespace: object,
+    artifact_store: object,
+) -> Iterator[Problem]:
+    for name, text in (("experiment", experiment), ("cluster", cluster), ("artifact_store", artifact_store)):
+        if text is not None and not (isinstance(text, str) and text.strip()):
+            yield Problem(name, f"must be text, not {text!r}")
+    if tracking is not None and tracking not in get_args(TrackingMode):
+        yield Problem("tracking", f"is {tracking!r}", f"use one of {', '.join(get_args(TrackingMode))}")
+    if caching is not None and not isinstance(caching, bool):
+        yield Problem("caching", f"must be True, False or None, not {caching!r}")
+    if namespace is not None and not (isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace)):
+        remedy = "at most 63 lower-case letters, digits and dashes, neither first nor last a dash"
+        yield Problem("namespace", f"{namespace!r} is no name for a Kubernetes namespace", remedy)
+
+
+def _dag(
+    dag_id: str | None,
+    plan: Plan | None,
+    run: RunParams,
+    arguments: Mapping[str, Any],
+    problems: list[Problem],
+) -> DAG | None:
+    """Make the DAG without its tasks; None, and problems, where it cannot be made."""
+    before = len(problems)
+    problems.extend(_dag_id_problems(dag_id))
+    problems.extend(_unknown_arguments(arguments))
+    if len(problems) > before:
+        return None
+    texts: dict[str, Any] = {}
+    if plan is not None:
+        texts["description"] = summary(plan) or None
+        texts["doc_md"] = pipeline_doc(plan, run)
+        if dag_id is None and plan.display_name not in ("", plan.name):
+            texts["dag_display_name"] = plan.display_name
+    name = dag_id or (_legal_dag_id(plan.name) if plan is not None else "pipeline")
+    try:
+        dag = DAG(name, params=dict(run.params), **(texts | dict(arguments)))
+        dag.timetable.validate()
+    except Exception as error:  # noqa: BLE001 - DAG and timetables check their arguments with errors of any type
+        problems.append(Problem(f"DAG {name!r}", _reason(error)))
+        return None
+    return dag
+
+
+def _dag_id_problems(dag_id: object) -> Iterator[Problem]:
+    if dag_id is None:
+        return
+    if not isinstance(dag_id, str) or not _DAG_ID.fullmatch(dag_id):
+        yield Problem(
+            "dag_id", f"{dag_id!r} is no DAG id", "use letters, digits, dashes, dots and underscores"
+        )
+    elif len(dag_id) > _LONGEST_DAG_ID:
+        yield Problem("dag_id", f"has {len(dag_id)} characters, more than {_LONGEST_DAG_ID}")
+
+
+def _legal_dag_id(name: str) -> str:
+    """Pipelines may have names that DAGs may not: "my pipeline (2)" becomes "my-pipeline-2"."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-")[:_LONGEST_DAG_ID] or "pipeline"
+
+
+def _unknown_arguments(arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in arguments:
+        if name not in _DAG_ARGUMENTS:
+            near = difflib.get_close_matches(name, (*_DAG_ARGUMENTS, *_OWN_ARGUMENTS), n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else ""
+            yield Problem(f"argument {name!r}", "is an argument of neither pipeline_dag nor a DAG", remedy)
+
+
+def _reason(error: Exception) -> str:
+    """The message of an error, with that of the error that it came from."""
+    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+    return f"{error}{cause}"
+
+
+_DAG_ARGUMENTS = {field.alias or field.name for field in attrs.fields(DAG) if field.init} - {"dag_id"}
+_OWN_ARGUMENTS = tuple(inspect.signature(pipeline_dag).parameters)[1:-1]

@@ -1,0 +1,141 @@
+"""A pipeline's inputs as Airflow Params: they make the trigger form and check what a run is given.
+
+A Param carries a JSON schema. The form draws its fields from it, the API refuses a run whose values do not
+fit, and every task checks once more. Params of the DAG's author are of two kinds: plain values become
+defaults; texts with `{{ }}` are rendered anew for each run by `run_start`, and their fields start empty.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow.sdk import Param
+from tradewind.errors import Problem, TradewindError
+from tradewind.plan import coerce
+from tradewind.plan.model import ParameterType, PipelineParameter, Plan
+
+__all__ = ["TYPE_WORDS", "RunParams", "run_params"]
+
+_SCHEMAS: Mapping[ParameterType, Mapping[str, Any]] = {
+    "STRING": {"type": "string"},
+    "NUMBER_INTEGER": {"type": "integer"},
+    "NUMBER_DOUBLE": {"type": "number"},
+    "BOOLEAN": {"type": "boolean"},
+    # Without `items` of its own the form takes a list for lines of text and returns strings.
+    "LIST": {"type": "array", "items": {}},
+    "STRUCT": {"type": "object"},
+}
+
+TYPE_WORDS: Mapping[ParameterType, str] = {
+    "STRING": "text",
+    "NUMBER_INTEGER": "whole number",
+    "NUMBER_DOUBLE": "number",
+    "BOOLEAN": "true or false",
+    "LIST": "list",
+    "STRUCT": "object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunParams:
+    """What a DAG says about the parameters of its runs.
+
+    Attributes:
+        params: Airflow Params by name, in the pipeline's order.
+        templates: Jinja templates of the DAG's author by name.
+    """
+
+    params: Mapping[str, Param] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_params(
+    plan: Plan | None,
+    given: Mapping[str, Any],
+    *,
+    scheduled: bool,
+    problems: list[Problem],
+) -> RunParams:
+    """Make the Params of a DAG.
+
+    Args:
+        plan: None where the pipeline itself is broken: then its parameters are not known.
+        given: `params` of `pipeline_dag`: values, or templates for this DAG's runs.
+        scheduled: nobody is there to fill in a form: each parameter needs a value.
+        problems: what is wrong is added here.
+    """
+    if plan is None:
+        return RunParams()
+    declared = plan.parameters
+    problems.extend(_unknown(declared, given))
+    params: dict[str, Param] = {}
+    templates: dict[str, str] = {}
+    for name, parameter in declared.items():
+        if name in given and _is_template(given[name]):
+            templates[name] = given[name]
+            problems.extend(_template_problems(name, given[name]))
+            params[name] = _param(parameter, None, nullable=True, note=f"Left empty: {given[name]}")
+        elif name in given:
+            params[name] = _given(name, parameter, given[name], problems)
+        elif parameter.has_default or parameter.optional:
+            params[name] = _param(parameter, parameter.default)
+        elif scheduled:
+            message = "has no default, and a scheduled run has nobody to ask for a value"
+            problems.append(Problem(f"parameter {name!r}", message, f"add it to params={{{name!r}: ...}}"))
+        else:
+            params[name] = _required(parameter)
+    return RunParams(params, templates)
+
+
+def _unknown(declared: Mapping[str, PipelineParameter], given: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in given:
+        if name not in declared:
+            near = difflib.get_close_matches(str(name), declared, n=1)
+            known = ", ".join(declared) or "it has none"
+            remedy = f"did you mean {near[0]!r}?" if near else f"its parameters: {known}"
+            yield Problem(f"params[{name!r}]", "the pipeline has no such parameter", remedy)
+
+
+def _given(name: str, parameter: PipelineParameter, value: Any, problems: list[Problem]) -> Param:
+    nullable = parameter.optional or (parameter.has_default and parameter.default is None)
+    if value is None and nullable:
+        return _param(parameter, None)
+    place = f"params[{name!r}]"
+    try:
+        if value is None:
+            raise TradewindError(f"must be {TYPE_WORDS[parameter.type]}, not None")
+        return _param(parameter, coerce(value, parameter.type, place))
+    except TradewindError as error:
+        problems.append(Problem(place, error.message.removeprefix(f"{place}: "), error.remedy))
+        return _param(parameter, None, nullable=True)
+
+
+def _param(parameter: PipelineParameter, default: Any, *, nullable: bool = False, note: str = "") -> Param:
+    description = "  \n".join(part for part in (parameter.description, note) if part) or None
+    nullable = nullable or parameter.optional or default is None
+    return Param(default, description=description, schema=_schema(parameter.type, nullable=nullable))
+
+
+def _required(parameter: PipelineParameter) -> Param:
+    return Param(description=parameter.description or None, schema=_schema(parameter.type, nullable=False))
+
+
+def _schema(kind: ParameterType, *, nullable: bool) -> dict[str, Any]:
+    schema = dict(_SCHEMAS[kind])
+    return schema | {"type": [schema["type"], "null"]} if nullable else schema
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _template_problems(name: str, template: str) -> Iterator[Problem]:
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        Environment().parse(template)
+    except TemplateSyntaxError as error:
+        yield Problem(f"params[{name!r}]", f"{template!r} is no Jinja template: {error.message}")
