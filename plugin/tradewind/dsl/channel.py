@@ -1,0 +1,123 @@
+"""Values that will exist only when the pipeline runs: pipeline inputs and outputs of tasks.
+
+While a pipeline function runs, at compile time, these stand in for the values. They may be passed on, returned,
+compared (in `dsl.If`) and put into text: an f-string gets a token, which the compiler replaces by KFP's placeholder
+and which makes the value an additional input of the task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tradewind.dsl.types import Kind
+from tradewind.errors import FatalError
+
+if TYPE_CHECKING:
+    from tradewind.dsl.trace import Node, Trace
+
+__all__ = ["Channel", "Comparison", "injected_name", "with_tokens"]
+
+TOKEN = re.compile(r"\{\{channel:(\d+):(\d+)\}\}")
+
+
+class Channel:
+    """A pipeline input or the output of a task.
+
+    Attributes:
+        trace: the pipeline that it belongs to.
+        name: of the input or output.
+        kind: parameter or artifact, and of what type.
+        producer: the task or scope whose output it is; None: an input of the pipeline.
+    """
+
+    def __init__(self, trace: Trace, name: str, kind: Kind, producer: Node | None = None) -> None:
+        self.trace = trace
+        self.name = name
+        self.kind = kind
+        self.producer = producer
+
+    @property
+    def full_name(self) -> str:
+        """Unique among the channels of a pipeline."""
+        return f"{self.producer.name}-{self.name}" if self.producer else self.name
+
+    @property
+    def task_name(self) -> str | None:
+        return self.producer.name if self.producer else None
+
+    def __str__(self) -> str:
+        return self.trace.token(self)
+
+    # str() of a list shows the repr of its elements, and a list in an f-string has to work, too.
+    __repr__ = __str__
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        return Comparison("==", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return Comparison("!=", self, other)
+
+    def __lt__(self, other: object) -> Any:
+        return Comparison("<", self, other)
+
+    def __le__(self, other: object) -> Any:
+        return Comparison("<=", self, other)
+
+    def __gt__(self, other: object) -> Any:
+        return Comparison(">", self, other)
+
+    def __ge__(self, other: object) -> Any:
+        return Comparison(">=", self, other)
+
+    def __bool__(self) -> NoReturn:
+        _refuse_truth(f"'{self.full_name}'")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise FatalError(
+            f"'{self.full_name}' cannot be looped over in Python: its items are known only when the pipeline runs.",
+            remedy="Use `with dsl.ParallelFor(...) as item:`.",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """`a == b` and the like, where at least one side is known only at run time. A condition for `dsl.If`."""
+
+    operator: str
+    left: Any
+    right: Any
+    negated: bool = False
+
+    def __bool__(self) -> NoReturn:
+        _refuse_truth(f"A comparison with '{self.left.full_name}'")
+
+    def channels(self) -> list[Channel]:
+        return [side for side in (self.left, self.right) if isinstance(side, Channel)]
+
+
+def _refuse_truth(what: str) -> NoReturn:
+    raise FatalError(
+        f"{what} has no truth value at compile time: a Python `if` would always take the same branch.",
+        remedy="Use `with dsl.If(...):`.",
+    )
+
+
+def injected_name(channel: Channel) -> str:
+    """Name of the input that the compiler adds to a component for a value from outside. KFP's convention."""
+    return f"pipelinechannel--{channel.full_name}"
+
+
+def with_tokens(value: Any) -> Any:
+    """A constant in which each channel, at any depth, has become its token."""
+    if isinstance(value, Channel):
+        return str(value)
+    if isinstance(value, list):
+        return [with_tokens(item) for item in value]
+    if isinstance(value, dict):
+        return {with_tokens(key): with_tokens(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,200 @@
+"""From a traced pipeline to the IR.
+
+Each scope becomes a DAG component. Its tasks are written in the order in which they were made; names of components
+and executors follow KFP's rules, so that both compilers give the same document. Protobuf messages are filled in
+place: nothing takes the way through dictionaries, JSON or YAML.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from google.protobuf.struct_pb2 import Value
+from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec, PlatformSpec
+
+from tradewind import ir
+from tradewind.dsl import executors, merging, outputs, topology
+from tradewind.dsl.base import BaseComponent
+from tradewind.dsl.channel import Channel
+from tradewind.dsl.container import ContainerComponent
+from tradewind.dsl.importer import ImporterComponent
+from tradewind.dsl.inputs import TaskInputs
+from tradewind.dsl.interface import Interface
+from tradewind.dsl.pipeline import GraphComponent
+from tradewind.dsl.pipeline_config import PipelineConfig
+from tradewind.dsl.task import PipelineTask
+from tradewind.dsl.trace import Names, Scope, Trace
+from tradewind.dsl.types import FINAL_STATUS
+from tradewind.errors import FatalError
+
+__all__ = ["compile", "compile_trace"]
+
+SCHEMA_VERSION = "2.1.0"
+_COMPLETED = PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_COMPLETED
+
+
+def compile(pipeline: BaseComponent) -> ir.Pipeline:
+    """Compile a pipeline, or a single component as a pipeline of one task.
+
+    Args:
+        pipeline: made with `@dsl.pipeline`, `@dsl.component` or `@dsl.container_component`.
+
+    Raises:
+        InvalidPipelineError: the component cannot be used as a pipeline.
+        FatalError: it is something else.
+    """
+    if isinstance(pipeline, GraphComponent):
+        return pipeline.compiled
+    if not isinstance(pipeline, BaseComponent):
+        raise FatalError(
+            f"A {type(pipeline).__name__} cannot be compiled.",
+            remedy="Give a function with @dsl.pipeline or @dsl.component.",
+        )
+    trace = Trace(pipeline.name)
+    with trace.running():
+        callable_inputs = [
+            entry for entry in pipeline.interface.inputs.values() if not entry.given_by_backend
+        ]
+        task = pipeline(**{entry.name: Channel(trace, entry.name, entry.kind) for entry in callable_inputs})
+        return compile_trace(trace, pipeline.interface, dict(task.outputs), None).compiled
+
+
+def compile_trace(
+    trace: Trace, interface: Interface, returned: Any, config: PipelineConfig | None
+) -> GraphComponent:
+    """Compile a pipeline whose function has run.
+
+    Args:
+        trace: what the function did.
+        interface: its inputs and outputs.
+        returned: what it returned.
+        config: settings of the whole pipeline.
+
+    Raises:
+        InvalidPipelineError: lists everything that is wrong.
+    """
+    if not trace.tasks:
+        trace.complain("has no tasks", remedy="call components in its function")
+    returned_channels = outputs.read(trace, interface, returned)
+    plan = topology.analyse(trace)
+    _check_workspace(trace, config)
+    trace.check()
+    return _Compilation(trace, interface, plan).run(returned_channels, config)
+
+
+def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:
+    if config is not None and config.workspace is not None:
+        return
+    for task in trace.tasks.values():
+        texts = [value for value in task.inputs.values() if isinstance(value, str)]
+        if task.uses_workspace or any("{{$.workspace_path}}" in text for text in texts):
+            trace.complain(
+                "uses the workspace, but the pipeline has none",
+                task=task.name,
+                remedy="give @dsl.pipeline pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size='1Gi'))",
+            )
+
+
+class _Compilation:
+    """One pipeline on its way into the IR."""
+
+    def __init__(self, trace: Trace, interface: Interface, plan: topology.Topology) -> None:
+        self.trace = trace
+        self.interface = interface
+        self.plan = plan
+        self.spec = PipelineSpec(schema_version=SCHEMA_VERSION, sdk_version=f"tradewind-{_version()}")
+        self.spec.pipeline_info.name = trace.pipeline
+        self.platform = PlatformSpec()
+        self.component_names = Names()
+        self.executor_labels = Names()
+        self.component_order: list[str] = []
+        self.executor_order: list[str] = []
+
+    def run(self, returned: dict[str, Channel], config: PipelineConfig | None) -> GraphComponent:
+        self.spec.root.CopyFrom(self.interface.to_proto())
+        if config is not None:
+            config.write(self.platform)
+        self._write_scope(self.trace.root, self.spec.root)
+        outputs.write(self.spec.root, returned)
+        platform = self.platform if self.platform.platforms else None
+        compiled = ir.Pipeline(self.spec, platform, self.trace.pipeline)
+        return GraphComponent(self.interface, compiled, self.executor_order, self.component_order)
+
+    def _write_scope(self, scope: Scope, component: ComponentSpec) -> None:
+        for task in scope.tasks:
+            self._write_task(task, component.dag.tasks[task.name])
+
+    def _write_task(self, task: PipelineTask, spec: PipelineTaskSpec) -> None:
+        self._write_settings(task, spec)
+        inputs = TaskInputs(spec.inputs, task)
+        for name, value in task.inputs.items():
+            inputs.write(name, value)
+        image, resources = inputs.text("base_image", task.image), inputs.resources()
+        spec.dependent_tasks.extend(sorted(self.plan.dependencies.get(task.name, ())))
+        self._write_trigger(task, spec)
+        name = self._write_component(task, image, resources)
+        spec.component_ref.name = name
+
+    def _write_settings(self, task: PipelineTask, spec: PipelineTaskSpec) -> None:
+        spec.task_info.name = task.display_name or task.name
+        spec.caching_options.enable_cache = task.caching
+        spec.caching_options.cache_key = task.cache_key
+        if task.retry is not None:
+            task.retry.write(spec.retry_policy)
+
+    def _write_trigger(self, task: PipelineTask, spec: PipelineTaskSpec) -> None:
+        if not task.ignores_upstream_failure:
+            return
+        spec.trigger_policy.strategy = _COMPLETED
+        for entry in task.component.interface.inputs.values():
+            if entry.kind == FINAL_STATUS:
+                spec.inputs.parameters[entry.name].task_final_status.producer_task = spec.dependent_tasks[0]
+
+    def _write_component(self, task: PipelineTask, image: str, resources: dict[str, str]) -> str:
+        component = task.component
+        if isinstance(component, GraphComponent):
+            proto = merging.merge(component, self)
+            name = self._claim_component(task.name)
+            self.spec.components[name].CopyFrom(proto)
+            return name
+        label = self.claim_executor(f"exec-{task.name}")
+        name = self._claim_component(task.name)
+        spec = self.spec.components[name]
+        spec.CopyFrom(component.proto)
+        spec.executor_label = label
+        fields = self.executor(label).struct_value.fields
+        if isinstance(component, ContainerComponent):
+            executors.write_container(fields["container"], component.container, task.env, image, resources)
+        elif isinstance(component, ImporterComponent):
+            fields["importer"].CopyFrom(component.importer)
+        for platform, settings in task.platform_config.items():
+            self.platform.platforms[platform].deployment_spec.executors[label].update(settings)
+        return name
+
+    def executor(self, label: str) -> Value:
+        """The executor's place in the deployment."""
+        return self.spec.deployment_spec.fields["executors"].struct_value.fields[label]
+
+    def claim_executor(self, label: str) -> str:
+        label = self.executor_labels.claim(label)
+        self.executor_order.append(label)
+        return label
+
+    def _claim_component(self, name: str) -> str:
+        return self.claim_component(f"comp-{name}")
+
+    def claim_component(self, name: str, also: frozenset[str] | set[str] = frozenset()) -> str:
+        name = self.component_names.claim(name, also)
+        self.component_order.append(name)
+        return name
+
+
+@functools.cache
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("airflow-provider-tradewind")
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -1,0 +1,286 @@
+"""A task: a component that is called in a pipeline, and the settings that go with the call."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
+
+from tradewind.dsl.channel import Channel
+from tradewind.dsl.resources import Resources, cores, gigabytes
+from tradewind.dsl.trace import Scope, Trace
+
+if TYPE_CHECKING:
+    from tradewind.dsl.base import BaseComponent
+
+__all__ = ["PipelineTask", "Retry"]
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"\s*(\d+)\s*([a-z]*)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When to try again; durations in seconds."""
+
+    count: int
+    backoff: int
+    factor: float
+    backoff_max: int
+
+    def write(self, policy: PipelineTaskSpec.RetryPolicy) -> None:
+        policy.max_retry_count = self.count
+        policy.backoff_duration.seconds = self.backoff
+        policy.backoff_factor = self.factor
+        policy.backoff_max_duration.seconds = self.backoff_max
+
+
+class _Outputs(dict[str, Channel]):
+    """Outputs by name, which says what there is when asked for something else."""
+
+    def __init__(self, task: PipelineTask, channels: dict[str, Channel]) -> None:
+        super().__init__(channels)
+        self._task = task
+
+    def __missing__(self, name: str) -> Channel:
+        known = ", ".join(self) or "none"
+        self._task.trace.fail(f"has no output '{name}'; its outputs: {known}", task=self._task.name)
+
+
+class PipelineTask:
+    """A task of a pipeline. Made by calling a component, never directly.
+
+    All methods that set something return the task, so that calls can be chained. What they find wrong is reported
+    with everything else when the pipeline function ends.
+
+    Attributes:
+        name: unique in the pipeline.
+        inputs: the arguments as they were given.
+        env: environment variables of the container.
+        platform_config: settings for one platform only, by platform (`kubernetes`), as plain data.
+    """
+
+    def __init__(self, component: BaseComponent, trace: Trace, arguments: dict[str, Any]) -> None:
+        self.component = component
+        self.trace = trace
+        self.inputs = arguments
+        self.scope: Scope = trace.scope
+        self.name = trace.add_task(self, component.name)
+        self.env: dict[str, str] = {}
+        self.resources = Resources()
+        self.image = ""
+        self.display_name = ""
+        self.caching = trace.caching
+        self.cache_key = ""
+        self.retry: Retry | None = None
+        self.upstream: list[Any] = []
+        self.ignores_upstream_failure = False
+        self.uses_workspace = False
+        self.platform_config: dict[str, Any] = {}
+        channels = {
+            output.name: Channel(trace, output.name, output.kind, self)
+            for output in component.interface.outputs.values()
+        }
+        self._outputs = _Outputs(self, channels)
+
+    @property
+    def outputs(self) -> dict[str, Channel]:
+        """All outputs by name."""
+        return self._outputs
+
+    @property
+    def output(self) -> Channel:
+        """The output, of a task that has exactly one."""
+        if len(self._outputs) != 1:
+            names = ", ".join(self._outputs)
+            self.trace.fail(
+                f"has {len(self._outputs)} outputs, so .output is not defined",
+                task=self.name,
+                remedy=f"use .outputs[...] with one of: {names}" if names else "give the component an output",
+            )
+        return next(iter(self._outputs.values()))
+
+    @property
+    def dependent_tasks(self) -> list[str]:
+        """Names of the tasks given to `after`."""
+        return [node.name for node in self.upstream]
+
+    @property
+    def channel_inputs(self) -> list[Channel]:
+        """The arguments that are known only at run time."""
+        return [value for value in self.inputs.values() if isinstance(value, Channel)]
+
+    def after(self, *tasks: Any) -> PipelineTask:
+        """Start only after these tasks (or `dsl.ExitHandler` groups) have succeeded, without taking data from them."""
+        for other in tasks:
+            if isinstance(other, Scope) and other.kind != "exit-handler":
+                self._complain(
+                    "after()", f"a {other.keyword} cannot be waited for", "give the tasks in it instead"
+                )
+            elif not isinstance(other, PipelineTask | Scope):
+                self._complain("after()", f"expects tasks, got a {type(other).__name__}")
+            elif other.trace is not self.trace:
+                self._complain("after()", f"task '{other.name}' belongs to pipeline '{other.trace.pipeline}'")
+            else:
+                self.upstream.append(other)
+        return self
+
+    def ignore_upstream_failure(self) -> PipelineTask:
+        """Run also when a task before it has failed. Inputs that such a task makes need defaults."""
+        for name, value in self.inputs.items():
+            if (
+                isinstance(value, Channel)
+                and value.producer
+                and not self.component.interface.inputs[name].optional
+            ):
+                self._complain(
+                    f"argument '{name}'",
+                    f"has no default, but task '{value.task_name}' may fail before it makes a value",
+                    "give the component's input a default to use ignore_upstream_failure()",
+                )
+        self.ignores_upstream_failure = True
+        return self
+
+    def set_caching_options(self, enable_caching: bool, cache_key: str | None = None) -> PipelineTask:
+        """Turn the step cache on or off; `cache_key` is a key of your own instead of the computed one."""
+        self.caching, self.cache_key = bool(enable_caching), cache_key or ""
+        return self
+
+    def set_display_name(self, name: str) -> PipelineTask:
+        """The name that people see."""
+        self.display_name = name
+        return self
+
+    def set_retry(
+        self,
+        num_retries: int,
+        backoff_duration: str | None = None,
+        backoff_factor: float | None = None,
+        backoff_max_duration: str | None = None,
+    ) -> PipelineTask:
+        """Try again after a failure.
+
+        Args:
+            num_retries: how often.
+            backoff_duration: wait before the first retry: "30s", "5 minutes"; default none.
+            backoff_factor: each wait is this much longer than the one before; default 2.
+            backoff_max_duration: longest wait; default an hour.
+        """
+        try:
+            if not isinstance(num_retries, int) or num_retries < 0:
+                raise ValueError(f"num_retries is a number from 0 up, not {num_retries!r}")
+            self.retry = Retry(
+                num_retries,
+                _seconds(backoff_duration or "0s"),
+                float(backoff_factor or 2.0),
+                _seconds(backoff_max_duration or "3600s"),
+            )
+        except ValueError as error:
+            self._complain("set_retry()", str(error))
+        return self
+
+    def set_env_variable(self, name: str, value: str) -> PipelineTask:
+        """Set an environment variable of the container."""
+        part = f"environment variable '{name}'"
+        if not self._has_container("set_env_variable()"):
+            return self
+        if isinstance(value, Channel) or (isinstance(value, str) and self.trace.tokens_in(value)):
+            self._complain(
+                part, "cannot be a value known only at run time", "pass it as an argument of the component"
+            )
+        elif not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            self._complain("set_env_variable()", f"{name!r} is not a name of an environment variable")
+        elif not isinstance(value, str):
+            self._complain(part, f"expects text, got a {type(value).__name__}", f"write {str(value)!r}")
+        elif "\0" in value:
+            self._complain(part, "holds a NUL character")
+        else:
+            self.env[name] = value
+        return self
+
+    def set_container_image(self, name: str | Channel) -> PipelineTask:
+        """Another image than the component's; may come from a pipeline input or an output."""
+        if self._has_container("set_container_image()"):
+            self.image = str(name)
+        return self
+
+    def set_cpu_request(self, cpu: str | Channel) -> PipelineTask:
+        """CPUs that are kept free for it: "2", "0.5", "500m"."""
+        return self._set_resource("cpu_request", cpu, cores)
+
+    def set_cpu_limit(self, cpu: str | Channel) -> PipelineTask:
+        """CPUs that it may use at most: "2", "0.5", "500m"."""
+        return self._set_resource("cpu_limit", cpu, cores)
+
+    def set_memory_request(self, memory: str | Channel) -> PipelineTask:
+        """Memory that is kept free for it: "512Mi", "4G"."""
+        return self._set_resource("memory_request", memory, gigabytes)
+
+    def set_memory_limit(self, memory: str | Channel) -> PipelineTask:
+        """Memory that it may use at most: "512Mi", "4G"."""
+        return self._set_resource("memory_limit", memory, gigabytes)
+
+    def set_accelerator_type(self, accelerator: str | Channel) -> PipelineTask:
+        """The accelerator, such as "nvidia.com/gpu"; one of them unless `set_accelerator_limit` says otherwise."""
+        self.resources.accelerator_count = self.resources.accelerator_count or "1"
+        return self._set_resource("accelerator_type", accelerator, str)
+
+    def set_accelerator_limit(self, limit: int | str | Channel) -> PipelineTask:
+        """How many accelerators."""
+        return self._set_resource("accelerator_count", limit, _count)
+
+    def set_gpu_limit(self, gpu: int | str | Channel) -> PipelineTask:
+        """Old name of `set_accelerator_limit`."""
+        warnings.warn("set_gpu_limit is now called set_accelerator_limit", DeprecationWarning, stacklevel=2)
+        return self.set_accelerator_limit(gpu)
+
+    def add_node_selector_constraint(self, accelerator: str | Channel) -> PipelineTask:
+        """Old name of `set_accelerator_type`."""
+        warnings.warn(
+            "add_node_selector_constraint is now set_accelerator_type", DeprecationWarning, stacklevel=2
+        )
+        return self.set_accelerator_type(accelerator)
+
+    def set_debug_pause(
+        self, before: bool = False, after: bool = True, on_error: bool = False
+    ) -> PipelineTask:
+        """Exists for Argo Workflows only."""
+        self._complain("set_debug_pause()", "is not supported: it is a feature of Argo Workflows")
+        return self
+
+    def _set_resource(self, name: str, value: Any, check: Any) -> PipelineTask:
+        part = f"set_{name.replace('_count', '_limit')}()"
+        if not self._has_container(part):
+            return self
+        text = str(value)
+        try:
+            if not isinstance(value, Channel) and not self.trace.tokens_in(text):
+                check(text)
+            setattr(self.resources, name, text)
+        except ValueError as error:
+            self._complain(part, str(error))
+        return self
+
+    def _has_container(self, part: str) -> bool:
+        if not self.component.is_container:
+            self._complain(part, "is for components that run a container, not for pipelines and importers")
+        return self.component.is_container
+
+    def _complain(self, part: str, message: str, remedy: str = "") -> None:
+        self.trace.complain(message, task=self.name, part=part, remedy=remedy)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d+", text):
+        raise ValueError(f"expects a number from 0 up, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    match = _DURATION.fullmatch(str(text))
+    if not match or (match[2] and match[2][0] not in _UNIT_SECONDS):
+        raise ValueError(f"{text!r} is not a duration; write for example '30s', '5 minutes' or '1h'")
+    return int(match[1]) * _UNIT_SECONDS[match[2][:1] or "s"]
