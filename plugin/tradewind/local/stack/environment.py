@@ -82,8 +82,8 @@ def airflow_environment(
         ("dag_processor", "dag_bundle_config_list"): json.dumps(_bundles(home, dag_folders)),
         ("dag_processor", "parsing_processes"): "2",
         ("logging", "base_log_folder"): str(home.logs / "airflow"),
-        # This is the pause between two steps of a pipeline: at the default of a second, a chain of short steps
-        # waits more than it works.
+        # This is the pause between two steps of a pipeline: at the default of a second, a chain of short
+        # steps waits more than it works.
         ("scheduler", "scheduler_idle_sleep_time"): "0.25",
         ("scheduler", "enable_health_check"): "False",
         ("tradewind", "mlflow_tracking_uri"): addresses.mlflow,

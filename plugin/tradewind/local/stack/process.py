@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from tradewind.errors import TradewindError
+from tradewind.errors import UnreachableError
 from tradewind.local.stack.home import Home
 from tradewind.local.stack.sessions import Session, end_sessions
 
@@ -18,7 +18,7 @@ __all__ = ["StackError", "StackProcess", "last_lines"]
 _STOP_SECONDS = 10.0
 
 
-class StackError(TradewindError):
+class StackError(UnreachableError):
     """A process of the local stack did not start, or ended by itself."""
 
 

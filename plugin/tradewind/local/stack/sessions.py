@@ -25,7 +25,7 @@ class Session:
 
     Attributes:
         leader: process id of the leader, which is the session's id as well.
-        started: when the leader was started, seconds since the epoch; a later process with that id has another.
+        started: when the leader was started, seconds since the epoch; a later process with that id differs.
     """
 
     leader: int

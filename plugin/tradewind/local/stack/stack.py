@@ -25,6 +25,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tradewind.local import cluster as embedded
+from tradewind.local.cluster.home import Home as ClusterHome
 from tradewind.local.stack.airflow_server import COMMANDS
 from tradewind.local.stack.environment import USER, Addresses, airflow_environment, mlflow_command
 from tradewind.local.stack.home import Home
@@ -126,7 +127,7 @@ class Stack:
         addresses = Addresses(
             airflow=f"http://127.0.0.1:{ports['airflow']}",
             mlflow=self._options.mlflow or f"http://127.0.0.1:{ports['mlflow']}",
-            kubeconfig=self._options.kubeconfig or embedded.kubeconfig_path(self._home.cluster),
+            kubeconfig=self._options.kubeconfig or ClusterHome(self._home.cluster).kubeconfig,
             context=self._options.context,
         )
         self.state = StackState(addresses, owner=os.getpid(), dag_folders=self._options.dag_folders)
@@ -215,7 +216,7 @@ class Stack:
         lines = "\n".join(f"    {line}" for line in last_lines(log).splitlines())
         return StackError(
             f"{name} ended (exit code {process.exit_code}); the last lines of its log:\n{lines}",
-            remedy=f"The whole log is {log}. When the cause is gone, start again: nothing of your runs is lost.",
+            remedy=f"The whole log is {log}. Start again when the cause is gone: your runs are not lost.",
         )
 
     # --- stopping ---------------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ def _get(base: str, path: str) -> bytes | None:
 
 
 def _airflow_ready(base: str, since: float) -> bool:
-    """Whether scheduler and DAG processor have said since `since` that they live; before is another start's word."""
+    """Whether scheduler and DAG processor have shown a sign of life since `since`."""
     body = _get(base, "/api/v2/monitor/health")
     if body is None:
         return False

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tradewind.errors import TradewindError
+from tradewind.errors import UnreachableError
 from tradewind.local.stack.environment import USER, Addresses
 from tradewind.local.stack.home import Home
 from tradewind.local.stack.sessions import Session
@@ -24,7 +24,7 @@ from tradewind.local.stack.sessions import Session
 __all__ = ["StackBusyError", "StackState", "hold", "read_password", "read_state", "running", "write_state"]
 
 
-class StackBusyError(TradewindError):
+class StackBusyError(UnreachableError):
     """Another process runs a stack in the same directory."""
 
 
