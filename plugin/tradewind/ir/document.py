@@ -63,7 +63,7 @@ _LONGEST_INTEGER = 4000
 """Digits. Python refuses to convert more than 4300, with a ValueError of its own."""
 
 
-class Unreadable(Exception):  # noqa: N818 - control flow inside this package, never seen by users
+class Unreadable(Exception):
     """The text is no document at all: holds the problems, each with its line and column."""
 
     def __init__(self, *problems: Problem) -> None:
@@ -85,8 +85,14 @@ def read(text: str) -> tuple[list[Any], list[Problem]]:
         Unreadable: not YAML, or beyond the bounds above.
     """
     if len(text) > MAX_BYTES:
-        raise Unreadable(Problem("$", f"the file has {len(text)} characters, more than {MAX_BYTES} are not read"))
-    bad = next((i for i, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None) if not text.isascii() else None
+        raise Unreadable(
+            Problem("$", f"the file has {len(text)} characters, more than {MAX_BYTES} are not read")
+        )
+    bad = (
+        next((i for i, letter in enumerate(text) if "\ud800" <= letter <= "\udfff"), None)
+        if not text.isascii()
+        else None
+    )
     if bad is not None:
         raise Unreadable(Problem(_at(text, bad), "this is not text (half of a surrogate pair)"))
     if text.lstrip()[:1] == "{":
@@ -173,7 +179,9 @@ def _read_yaml(text: str) -> tuple[list[Any], list[Problem]]:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "$"
         message = " ".join(part for part in (error.context, error.problem) if part)
-        raise Unreadable(Problem(place, f"this is not YAML: {message}", "compile the pipeline again")) from error
+        raise Unreadable(
+            Problem(place, f"this is not YAML: {message}", "compile the pipeline again")
+        ) from error
     except yaml.YAMLError as error:
         message = " ".join(str(error).split())
         raise Unreadable(Problem("$", f"this is not YAML: {message}", "is it a text file?")) from error

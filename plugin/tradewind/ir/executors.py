@@ -67,6 +67,7 @@ def _is_common(container: Mapping[str, Any]) -> bool:
         container.keys() <= _CONTAINER_FIELDS
         and None not in container.values()
         and all(
-            entry and entry.keys() <= _ENV_FIELDS and None not in entry.values() for entry in container.get("env", ())
+            entry and entry.keys() <= _ENV_FIELDS and None not in entry.values()
+            for entry in container.get("env", ())
         )
     )

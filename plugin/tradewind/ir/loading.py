@@ -71,7 +71,9 @@ def _read_file(path: Path, name: str) -> str:
         with path.open("rb") as file:
             raw = file.read(document.MAX_BYTES + 1)
     except FileNotFoundError:
-        raise refuse("no such file", "check the path; relative ones start at the folder of the caller") from None
+        raise refuse(
+            "no such file", "check the path; relative ones start at the folder of the caller"
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise refuse(f"cannot be read: {reason}", "give the path of a readable file") from error
@@ -89,11 +91,17 @@ def _split(documents: list[Any], source: str) -> tuple[dict[str, Any], dict[str,
     if not documents or documents[0] is None:
         raise InvalidPipelineError(source, [Problem("$", "the file is empty", _COMPILE)])
     first = documents[0]
-    stranger = _stranger(first) if isinstance(first, dict) else (f"is {schema.kind_of(first)}, no pipeline", _COMPILE)
+    stranger = (
+        _stranger(first)
+        if isinstance(first, dict)
+        else (f"is {schema.kind_of(first)}, no pipeline", _COMPILE)
+    )
     if stranger is not None:
         raise InvalidPipelineError(source, [Problem("$", *stranger)])
     if len(documents) > 2:
-        message = f"holds {len(documents)} documents: a pipeline has one, or two with its platform's configuration"
+        message = (
+            f"holds {len(documents)} documents: a pipeline has one, or two with its platform's configuration"
+        )
         raise InvalidPipelineError(source, [Problem("$", message, "give one file to each pipeline")])
     return first, documents[1] if len(documents) == 2 else None
 
@@ -111,9 +119,15 @@ def _stranger(content: Mapping[str, Any]) -> tuple[str, str] | None:
     if isinstance(kind, str) and version is not None:
         return f"is a Kubernetes object of kind {kind}, no pipeline", _COMPILE
     if "pipelineSpec" in content or "pipeline_spec" in content:
-        return "is a PipelineJob (Vertex AI), a pipeline with the settings of one run", "give only what is in `pipelineSpec`"
+        return (
+            "is a PipelineJob (Vertex AI), a pipeline with the settings of one run",
+            "give only what is in `pipelineSpec`",
+        )
     if "implementation" in content and "root" not in content:
-        return "is a component of KFP's version 1, no pipeline", "load it with dsl.load_component_from_file in a pipeline"
+        return (
+            "is a component of KFP's version 1, no pipeline",
+            "load it with dsl.load_component_from_file in a pipeline",
+        )
     if not {"root", "pipelineInfo", "pipeline_info", "components", "deploymentSpec"} & content.keys():
         known = ", ".join(repr(key) for key in list(content)[:5])
         return f"is no pipeline: it has {known or 'nothing'} at the top, and no 'root'", _COMPILE

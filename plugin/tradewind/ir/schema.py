@@ -107,7 +107,11 @@ def _message(descriptor: Descriptor) -> Check:
                 continue
             group = known.oneof or known.name
             if group in seen:
-                yield Problem(step_into(place, key), f"cannot be given together with {seen[group]!r}", "keep one of them")
+                yield Problem(
+                    step_into(place, key),
+                    f"cannot be given together with {seen[group]!r}",
+                    "keep one of them",
+                )
             seen[group] = key
             yield from known.check(member, step_into(place, key))
 

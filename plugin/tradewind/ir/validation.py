@@ -1,2 +1,4 @@
 from tradewind.ir.pipeline import Pipeline
+
+
 def validate(pipeline: Pipeline) -> None: ...

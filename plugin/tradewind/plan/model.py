@@ -24,6 +24,7 @@ __all__ = [
     "ParameterInput",
     "ParameterOutput",
     "ParameterType",
+    "PipelineInput",
     "PipelineParameter",
     "Plan",
     "PythonFunction",
@@ -33,7 +34,7 @@ __all__ = [
     "Step",
     "StepArtifact",
     "StepParameter",
-    "PipelineInput",
+    "Template",
 ]
 
 ParameterType = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT"]
@@ -72,7 +73,22 @@ class StepArtifact:
     key: str
 
 
-Binding = Constant | PipelineInput | StepParameter | StepArtifact
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A constant with KFP placeholders inside: what `f"rows: {rows}"` in a pipeline function compiles to.
+
+    `tradewind.plan.binding.evaluate` puts the values in, in a single pass.
+
+    Attributes:
+        value: any JSON value, with placeholders in its strings.
+        inputs: where the value of `{{$.inputs.parameters['name']}}` comes from, by name.
+    """
+
+    value: Any
+    inputs: Mapping[str, Binding] = field(default_factory=dict)
+
+
+Binding = Constant | PipelineInput | StepParameter | StepArtifact | Template
 
 
 # --- inputs and outputs of a step -----------------------------------------------------------------------
@@ -130,8 +146,11 @@ class PythonFunction:
     Attributes:
         function: name of the function in `source`.
         source: the module's text, KFP's preamble included. None: the function lives in the image
-            (containerised Python component, `target_image`) in the module `module`.
-        packages: requirements of the user's; KFP's own (`kfp==...`, `typing-extensions`) are dropped.
+            (containerised Python component, `target_image`) in the file `module`.
+        packages: requirements of the user's, and options for pip among them, in their order; KFP's own
+            (`kfp==...`, `typing-extensions`) are dropped.
+        module: path of a Python file in the image. None without source: the image's `kfp_config.ini`, in the working
+            directory, says in which file `function` is.
         pip_index_urls, pip_trusted_hosts: as given to the component.
     """
 
@@ -188,6 +207,8 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Container:
+    """Where a step runs. Image, env values and resources may hold KFP placeholders."""
+
     image: str
     env: tuple[tuple[str, str], ...] = ()
     resources: Resources = Resources()
@@ -264,7 +285,7 @@ class Plan:
 
     Attributes:
         name: the pipeline's name as in `pipelineInfo.name`.
-        parameters: in the order of the document.
+        parameters: sorted by name, as in the document.
         scopes: by id, parents before children.
         steps: by id, in topological order, deterministic.
         outputs: the pipeline's own outputs.

@@ -1,0 +1,62 @@
+"""From the pipeline as KFP has it to the plan of what will run: one pass after another, each pure.
+
+    validate, refuse what cannot be run (`support`)
+    → a node for every use of a component, in order (`tree`)
+    → where every input comes from (`wiring`)
+    → what waits for what (`edges`)
+    → steps (`steps`)
+"""
+
+from __future__ import annotations
+
+from tradewind.errors import InvalidPipelineError
+from tradewind.ir.executors import deployment, executors
+from tradewind.ir.pipeline import Pipeline
+from tradewind.ir.validation import validate
+from tradewind.plan.edges import connect
+from tradewind.plan.model import Plan, Scope
+from tradewind.plan.steps import make_step, pipeline_parameters
+from tradewind.plan.support import unsupported
+from tradewind.plan.tree import grow
+from tradewind.plan.wiring import outputs, wire
+
+__all__ = ["build"]
+
+
+def build(pipeline: Pipeline) -> Plan:
+    """Work out everything about a pipeline that can be known before it runs.
+
+    Args:
+        pipeline: from `tradewind.ir.load` or from the DSL. It is validated here, wherever it came from.
+
+    Returns:
+        The plan. Equal pipelines give equal plans, in the same order.
+
+    Raises:
+        InvalidPipelineError: the pipeline is invalid, or uses what cannot be run; lists all of it.
+    """
+    validate(pipeline)
+    spec = pipeline.spec
+    by_label = executors(deployment(spec))
+    problems = list(unsupported(pipeline, by_label))
+    if problems:
+        raise InvalidPipelineError(pipeline.source, problems)
+    root = grow(spec)
+    wired = wire(root)
+    upstream = connect(root, wired)
+    return Plan(
+        name=spec.pipeline_info.name,
+        display_name=spec.pipeline_info.display_name or spec.pipeline_info.name,
+        description=spec.pipeline_info.description,
+        parameters=pipeline_parameters(root),
+        scopes={
+            node.id: Scope(node.id, node.task.task_info.name or node.id, node.id.rpartition(".")[0])
+            for node in root.scopes()
+        },
+        steps={
+            node.id: make_step(node, wired[node.id], by_label[node.component.executor_label], upstream[node.id])
+            for node in root.steps()
+        },
+        outputs=outputs(root),
+        pipeline_root=spec.default_pipeline_root,
+    )

@@ -1,0 +1,198 @@
+"""One node of the tree, its inputs and its executor make one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
+from google.protobuf.json_format import MessageToDict
+
+from tradewind.ir.executors import ContainerSpec, ExecutorSpec, ImporterSpec, plain, plain_struct
+from tradewind.ir.types import parameter_type
+from tradewind.plan.model import (
+    Action,
+    ArtifactInput,
+    ArtifactOutput,
+    Binding,
+    Cache,
+    Command,
+    Constant,
+    Container,
+    Importer,
+    ParameterInput,
+    ParameterOutput,
+    PipelineParameter,
+    Resources,
+    Retry,
+    Step,
+)
+from tradewind.plan.placeholders import input_names, render
+from tradewind.plan.python_component import recognise
+from tradewind.plan.tree import Node
+from tradewind.plan.values import typed
+from tradewind.plan.wiring import Inputs
+
+__all__ = ["make_step", "pipeline_parameters"]
+
+
+def make_step(node: Node, inputs: Inputs, executor: ExecutorSpec, upstream: tuple[str, ...]) -> Step:
+    """Make the step of a node.
+
+    Args:
+        node: a leaf of the tree.
+        inputs: its bindings.
+        executor: what it executes.
+        upstream: the steps it waits for.
+    """
+    container = executor.container if executor.WhichOneof("spec") == "container" else None
+    action: Action = _importer(executor.importer, inputs) if container is None else _action(container)
+    return Step(
+        id=node.id,
+        display_name=node.task.task_info.name or node.id.rpartition(".")[2],
+        component=node.component_name.removeprefix("comp-"),
+        scope=node.id.rpartition(".")[0],
+        action=action,
+        container=_container(container) if container is not None else None,
+        parameters=_parameters(node, inputs, executor),
+        artifacts=_artifacts(node, inputs),
+        output_parameters={
+            name: ParameterOutput(parameter_type(declared))
+            for name, declared in sorted(node.component.output_definitions.parameters.items())
+        },
+        output_artifacts={
+            name: _output_artifact(declared)
+            for name, declared in sorted(node.component.output_definitions.artifacts.items())
+        },
+        upstream=upstream,
+        retry=_retry(node.task.retry_policy) if node.task.HasField("retry_policy") else None,
+        cache=Cache(node.task.caching_options.enable_cache, node.task.caching_options.cache_key),
+    )
+
+
+def pipeline_parameters(root: Node) -> dict[str, PipelineParameter]:
+    """The inputs of the whole pipeline."""
+    parameters = {}
+    for name, declared in sorted(root.component.input_definitions.parameters.items()):
+        has_default = declared.HasField("default_value")
+        kind = parameter_type(declared)
+        parameters[name] = PipelineParameter(
+            type=kind,
+            default=typed(plain(declared.default_value), kind) if has_default else None,
+            has_default=has_default,
+            optional=declared.is_optional,
+            description=declared.description,
+        )
+    return parameters
+
+
+# --- inputs and outputs ---------------------------------------------------------------------------------------
+
+
+def _parameters(node: Node, inputs: Inputs, executor: ExecutorSpec) -> dict[str, ParameterInput]:
+    parameters = {}
+    for name, declared in sorted(node.component.input_definitions.parameters.items()):
+        has_default = declared.HasField("default_value")
+        kind = parameter_type(declared)
+        parameters[name] = ParameterInput(
+            type=kind,
+            binding=inputs.parameters.get(name),
+            default=typed(plain(declared.default_value), kind) if has_default else None,
+            has_default=has_default,
+            optional=declared.is_optional,
+        )
+    extra = inputs.parameters.keys() - parameters.keys()
+    if extra:
+        # The compiler adds inputs for values inside longer strings. Those in the executor's own texts (image, env, resources)
+        # are needed at run time; those in constants are part of the templates already.
+        used = input_names(MessageToDict(executor))
+        for name in sorted(extra & used):
+            parameters[name] = ParameterInput("STRING", inputs.parameters[name], optional=True)
+    return parameters
+
+
+def _artifacts(node: Node, inputs: Inputs) -> dict[str, ArtifactInput]:
+    return {
+        name: ArtifactInput(
+            schema_title=declared.artifact_type.schema_title,
+            schema_version=declared.artifact_type.schema_version or "0.0.1",
+            is_list=declared.is_artifact_list,
+            optional=declared.is_optional,
+            binding=inputs.artifacts.get(name),
+        )
+        for name, declared in sorted(node.component.input_definitions.artifacts.items())
+    }
+
+
+def _output_artifact(declared: Any) -> ArtifactOutput:
+    return ArtifactOutput(
+        schema_title=declared.artifact_type.schema_title,
+        schema_version=declared.artifact_type.schema_version or "0.0.1",
+        is_list=declared.is_artifact_list,
+        metadata=typed(plain_struct(declared.metadata), "STRUCT"),
+    )
+
+
+# --- what it does and how it runs ------------------------------------------------------------------------------
+
+
+def _action(container: ContainerSpec) -> Action:
+    python = recognise(container.command, container.args)
+    return python if python is not None else Command(tuple(container.command), tuple(container.args))
+
+
+def _importer(importer: ImporterSpec, inputs: Inputs) -> Importer:
+    uri: Binding
+    value = importer.artifact_uri
+    match value.WhichOneof("value"):
+        case "runtime_parameter":
+            uri = inputs.parameters[value.runtime_parameter]
+        case "constant_value":
+            uri = Constant(value.constant_value.string_value)
+        case _:
+            uri = Constant(plain(value.constant))
+    return Importer(
+        uri=uri,
+        schema_title=importer.type_schema.schema_title,
+        schema_version=importer.type_schema.schema_version or "0.0.1",
+        metadata=typed(plain_struct(importer.metadata), "STRUCT"),
+        reimport=importer.reimport,
+    )
+
+
+def _container(container: ContainerSpec) -> Container:
+    return Container(
+        image=container.image,
+        env=tuple((variable.name, variable.value) for variable in container.env),
+        resources=_resources(container.resources),
+    )
+
+
+def _resources(given: ContainerSpec.ResourceSpec) -> Resources:
+    """The texts of newer SDKs, else the numbers of older ones: cores, and memory in gigabytes."""
+    accelerator = given.accelerator
+    count = accelerator.resource_count or (str(accelerator.count) if accelerator.count else "")
+    return Resources(
+        cpu_request=given.resource_cpu_request or _quantity(given.cpu_request),
+        cpu_limit=given.resource_cpu_limit or _quantity(given.cpu_limit),
+        memory_request=given.resource_memory_request or _quantity(given.memory_request, "G"),
+        memory_limit=given.resource_memory_limit or _quantity(given.memory_limit, "G"),
+        accelerator_type=accelerator.resource_type or accelerator.type,
+        accelerator_count=count,
+    )
+
+
+def _quantity(number: float, unit: str = "") -> str:
+    return f"{render(number)}{unit}" if number else ""
+
+
+def _retry(policy: PipelineTaskSpec.RetryPolicy) -> Retry:
+    def seconds(duration: Any) -> float:
+        return float(duration.seconds + duration.nanos / 1e9)
+
+    return Retry(
+        max_count=policy.max_retry_count,
+        backoff_seconds=seconds(policy.backoff_duration),
+        backoff_factor=policy.backoff_factor or 2.0,
+        backoff_max_seconds=seconds(policy.backoff_max_duration) or 3600.0,
+    )

@@ -1,0 +1,104 @@
+"""What KFP can express and a plan cannot, yet.
+
+A pass of its own, and the only one to shrink: when a plan learns a construct, its line here goes away. Everything found is
+refused by name and place, and nothing is ever dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, DagSpec, PipelineTaskSpec, PlatformSpec, SinglePlatformSpec
+
+from tradewind.errors import Problem
+from tradewind.ir.executors import ExecutorSpec
+from tradewind.ir.pipeline import Pipeline
+from tradewind.ir.schema import step_into
+
+__all__ = ["unsupported"]
+
+_Strategy = PipelineTaskSpec.TriggerPolicy.TriggerStrategy
+_LATER = "not supported yet"
+
+
+def unsupported(pipeline: Pipeline, executors: Mapping[str, ExecutorSpec]) -> Iterator[Problem]:
+    """Yield a problem for each thing in a valid pipeline that cannot be run."""
+    spec = pipeline.spec
+    for name in sorted(spec.root.input_definitions.artifacts):
+        place = step_into("$.root.inputDefinitions.artifacts", name)
+        remedy = "use an importer, and a parameter for its uri"
+        yield Problem(place, "a run cannot be given artifacts, only parameters", remedy)
+    yield from _component(spec.root, "$.root")
+    for name, component in sorted(spec.components.items()):
+        yield from _component(component, step_into("$.components", name))
+    for label, executor in sorted(executors.items()):
+        yield from _executor(executor, step_into("$.deploymentSpec.executors", label))
+    if pipeline.platform is not None:
+        yield from _platform(pipeline.platform)
+
+
+def _component(component: ComponentSpec, place: str) -> Iterator[Problem]:
+    if component.task_config_passthroughs:
+        yield Problem(f"{place}.taskConfigPassthroughs", f"passing task configuration through is {_LATER}")
+    if component.single_platform_specs:
+        yield Problem(f"{place}.singlePlatformSpecs", f"platform configuration of a component is {_LATER}")
+    if component.WhichOneof("implementation") == "dag":
+        for name, task in sorted(component.dag.tasks.items()):
+            yield from _task(task, step_into(f"{place}.dag.tasks", name))
+        yield from _outputs(component.dag, f"{place}.dag.outputs")
+
+
+def _task(task: PipelineTaskSpec, place: str) -> Iterator[Problem]:
+    policy = task.trigger_policy
+    if policy.condition:
+        yield Problem(f"{place}.triggerPolicy.condition", f"conditions (dsl.If) are {_LATER}")
+    if policy.strategy == _Strategy.ALL_UPSTREAM_TASKS_COMPLETED:
+        message = f"exit handlers and ignore_upstream_failure are {_LATER}"
+        yield Problem(f"{place}.triggerPolicy.strategy", message)
+    if task.WhichOneof("iterator") is not None:
+        yield Problem(place, f"loops (dsl.ParallelFor) are {_LATER}")
+    for name, parameter in sorted(task.inputs.parameters.items()):
+        where = step_into(f"{place}.inputs.parameters", name)
+        if parameter.WhichOneof("kind") == "task_final_status":
+            yield Problem(where, f"the final status of a task is {_LATER}")
+        if parameter.parameter_expression_selector:
+            yield Problem(where, f"selecting a part of a value is {_LATER}")
+
+
+def _outputs(dag: DagSpec, place: str) -> Iterator[Problem]:
+    for name, parameter in sorted(dag.outputs.parameters.items()):
+        if parameter.WhichOneof("kind") == "value_from_oneof":
+            yield Problem(step_into(f"{place}.parameters", name), f"dsl.OneOf is {_LATER}")
+    for name, artifact in sorted(dag.outputs.artifacts.items()):
+        if len(artifact.artifact_selectors) > 1:
+            yield Problem(step_into(f"{place}.artifacts", name), f"dsl.OneOf is {_LATER}")
+
+
+def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:
+    kind = executor.WhichOneof("spec")
+    if kind in ("resolver", "custom_job"):
+        yield Problem(place, f"a {kind} runs on Vertex AI only", "use a container component")
+    if kind == "container" and executor.container.HasField("lifecycle"):
+        yield Problem(f"{place}.container.lifecycle", "a check before the cache runs on Vertex AI only", "remove it")
+    if kind == "importer" and executor.importer.download_to_workspace:
+        yield Problem(f"{place}.importer.downloadToWorkspace", f"workspaces are {_LATER}")
+
+
+def _platform(platform: PlatformSpec) -> Iterator[Problem]:
+    for name, single in sorted(platform.platforms.items()):
+        place = step_into("$platform.platforms", name)
+        if name != "kubernetes":
+            yield Problem(place, "only the platform 'kubernetes' is known", "remove it")
+            continue
+        yield from _kubernetes(single, place)
+
+
+def _kubernetes(single: SinglePlatformSpec, place: str) -> Iterator[Problem]:
+    for label, content in sorted(single.deployment_spec.executors.items()):
+        where = step_into(f"{place}.deploymentSpec.executors", label)
+        for key in sorted(content.fields):
+            yield Problem(step_into(where, key), f"this kfp-kubernetes setting is {_LATER}", "use pod= of pipeline_dag")
+    for field, _ in single.pipelineConfig.ListFields():
+        yield Problem(f"{place}.pipelineConfig.{field.json_name}", f"this pipeline setting is {_LATER}")
+    for key in sorted(single.config.fields):
+        yield Problem(step_into(f"{place}.config", key), f"this platform setting is {_LATER}")

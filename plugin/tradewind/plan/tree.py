@@ -1,0 +1,121 @@
+"""The tree of everything that a pipeline runs: sub-pipelines as branches, what runs as leaves.
+
+In the IR a component is defined once and may be used many times, also inside itself being used; here every use is a node
+of its own, with its own id and its own place in the order. Later passes walk this tree and never look a component up again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec
+
+__all__ = ["Node", "grow", "producers", "sort_key"]
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One use of a component: the pipeline itself, a sub-pipeline or a step.
+
+    Attributes:
+        id: names of the tasks on the way from the root, joined by dots; "" for the root.
+        place: of the task in the document, for messages.
+        children: by task name, in topological order; empty for a step.
+        upstream: the siblings that this one waits for, by name, sorted.
+    """
+
+    id: str
+    task: PipelineTaskSpec
+    component_name: str
+    component: ComponentSpec
+    place: str
+    parent: Node | None = None
+    children: dict[str, Node] = field(default_factory=dict)
+    upstream: tuple[str, ...] = ()
+
+    @property
+    def is_step(self) -> bool:
+        return self.component.WhichOneof("implementation") == "executor_label"
+
+    def steps(self) -> Iterator[Node]:
+        """The steps below and including this node, in topological order."""
+        if self.is_step:
+            yield self
+        for child in self.children.values():
+            yield from child.steps()
+
+    def scopes(self) -> Iterator[Node]:
+        """The sub-pipelines below this node, parents before children."""
+        for child in self.children.values():
+            if not child.is_step:
+                yield child
+                yield from child.scopes()
+
+
+def grow(spec: PipelineSpec) -> Node:
+    """Make the tree of a valid pipeline."""
+    root = Node("", PipelineTaskSpec(), "", spec.root, "$.root")
+    _grow(root, spec.components, "$.root")
+    return root
+
+
+def _grow(node: Node, components: Mapping[str, ComponentSpec], place: str) -> None:
+    upstream = {name: producers(task) for name, task in node.component.dag.tasks.items()}
+    for name in _in_order(upstream):
+        task = node.component.dag.tasks[name]
+        child = Node(
+            id=f"{node.id}.{name}" if node.id else name,
+            task=task,
+            component_name=task.component_ref.name,
+            component=components[task.component_ref.name],
+            place=f"{place}.dag.tasks.{name}",
+            parent=node,
+            upstream=tuple(sorted(upstream[name])),
+        )
+        node.children[name] = child
+        if not child.is_step:
+            _grow(child, components, f"$.components.{child.component_name}")
+
+
+def producers(task: PipelineTaskSpec) -> set[str]:
+    """Names of the sibling tasks that a task waits for: control dependencies and producers of its inputs."""
+    names = set(task.dependent_tasks)
+    for parameter in task.inputs.parameters.values():
+        kind = parameter.WhichOneof("kind")
+        if kind == "task_output_parameter":
+            names.add(parameter.task_output_parameter.producer_task)
+        elif kind == "task_final_status":
+            names.add(parameter.task_final_status.producer_task)
+    for artifact in task.inputs.artifacts.values():
+        if artifact.WhichOneof("kind") == "task_output_artifact":
+            names.add(artifact.task_output_artifact.producer_task)
+    return names
+
+
+def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Orders `train-2` before `train-10`. Protobuf maps have no order, so names give it."""
+    pieces = re.split(r"(\d+)", name)
+    return tuple((1, int(piece[:30]), piece) if piece.isdecimal() else (0, 0, piece) for piece in pieces)
+
+
+def _in_order(upstream: Mapping[str, set[str]]) -> Iterator[str]:
+    """Topological order; among those that could come next, by name."""
+    downstream: dict[str, list[str]] = {name: [] for name in upstream}
+    waiting = {name: len(names) for name, names in upstream.items()}
+    for name, names in upstream.items():
+        for producer in names:
+            downstream[producer].append(name)
+    ready = [(sort_key(name), name) for name, count in waiting.items() if not count]
+    heapq.heapify(ready)
+    while ready:
+        _, name = heapq.heappop(ready)
+        yield name
+        for follower in downstream[name]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, (sort_key(follower), follower))
+
+
