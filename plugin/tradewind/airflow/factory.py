@@ -29,7 +29,7 @@ from tradewind.operators.settings import RunSettings, TrackingMode
 from tradewind.plan.model import Plan
 
 if TYPE_CHECKING:
-    from tradewind.dsl import PipelineObject
+    from tradewind.dsl import BaseComponent
     from tradewind.ir import Pipeline
 
 __all__ = ["pipeline_dag"]
@@ -40,7 +40,7 @@ _LONGEST_DAG_ID = 250
 
 
 def pipeline_dag(
-    pipeline: PipelineObject | str | os.PathLike[str] | Pipeline | Plan,
+    pipeline: BaseComponent | str | os.PathLike[str] | Pipeline | Plan,
     *,
     dag_id: str | None = None,
     schedule: Any = None,

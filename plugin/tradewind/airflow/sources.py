@@ -70,7 +70,7 @@ def _loaded(pipeline: object, caller: Path | None) -> Pipeline:
         return ir.load(_path(pipeline, caller))
     # An object of the DSL can only come from a process that has imported the DSL.
     dsl = sys.modules.get("tradewind.dsl")
-    if dsl is not None and dsl.is_pipeline(pipeline):
+    if dsl is not None and isinstance(pipeline, dsl.BaseComponent):
         compiled: Pipeline = dsl.compile(pipeline)
         return compiled
     message = f"{type(pipeline).__name__} is nothing that a DAG can be made of"
