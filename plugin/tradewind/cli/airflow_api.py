@@ -1,11 +1,13 @@
-"""Airflow's REST API, as far as the command needs it: wait for a DAG, trigger it, follow its run, read logs."""
+"""Airflow's REST API, as far as the command needs it: find a DAG, trigger it, follow its run, read logs."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -69,15 +71,17 @@ class AirflowApi:
         Raises:
             UsageError: Airflow does not take the parameters.
         """
-        body = {"logical_date": None, "conf": dict(values)}
+        # An id of our own: when an answer is lost, the next try meets this run and makes no second one.
+        run_id = f"run_{datetime.now(UTC):%Y%m%dT%H%M%S}_{secrets.token_hex(2)}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(values)}
         try:
-            # Not tried again: an answer that was lost would make a second run.
-            run = self._call("POST", f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns", body, tries=1)
+            self._call("POST", f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns", body)
         except AirflowRefusalError as error:
             if error.status in (400, 422):
                 raise UsageError(f"Airflow refuses the run of {dag_id!r}: {error.message}") from error
-            raise
-        return str(run["dag_run_id"])
+            if error.status != 409:
+                raise
+        return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         return self._get(_run_path(dag_id, run_id))
@@ -116,6 +120,19 @@ class AirflowApi:
     def fail(self, dag_id: str, run_id: str) -> None:
         """Mark a run failed: Airflow ends its tasks, and they their pods."""
         self._call("PATCH", _run_path(dag_id, run_id), {"state": "failed"})
+
+    def unpause(self, dag_id: str) -> None:
+        self._call("PATCH", f"/api/v2/dags/{quote(dag_id, safe='')}", {"is_paused": False})
+
+    def set_connection(self, connection_id: str, kind: str, extra: Mapping[str, Any]) -> None:
+        """Make a connection, or replace the one of this id."""
+        body = {"connection_id": connection_id, "conn_type": kind, "extra": json.dumps(dict(extra))}
+        try:
+            self._call("POST", "/api/v2/connections", body)
+        except AirflowRefusalError as error:
+            if error.status != 409:
+                raise
+            self._call("PATCH", f"/api/v2/connections/{quote(connection_id, safe='')}", body)
 
     # --- HTTP -------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """How a run goes, step by step: what changed since the last look, and what it looks like on the screen.
 
-A terminal gets a table that is drawn anew; a pipe gets one plain line per change, which a log of a CI job keeps.
+A terminal gets a table that is drawn anew; a pipe gets one plain line per change, which a log of a CI job
+keeps.
 """
 
 from __future__ import annotations

@@ -27,11 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "read_source"]
 
-# What a run of its own does not take over from a DAG: when it runs, and how Airflow shows it.
-_NOT_FOR_RUNS = frozenset(
-    {"schedule", "start_date", "end_date", "catchup", "tags", "on_failure_callback", "default_args"}
-    | {"max_active_runs", "dag_kwargs"}
-)
+# What a run takes over from a DAG file. Not the schedule; nor cluster and namespace, which are the stack's here.
+_FOR_RUNS = ("experiment", "tracking", "caching", "pod", "steps", "artifact_store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +115,17 @@ def _refuse(path: Path, what: str, candidates: list[_Candidate]) -> list[_Candid
 
 
 def _source(path: Path, chosen: _Candidate) -> Source:
-    settings = dict(chosen.settings or {})
-    params = settings.pop("params", None) or {}
-    for name in ("dag_id", *_NOT_FOR_RUNS):
-        settings.pop(name, None)
-    settings = {name: value for name, value in settings.items() if value is not None}
+    given = chosen.settings or {}
+    params = given.get("params") or {}
+    settings = {name: given[name] for name in _FOR_RUNS if given.get(name) is not None}
     problems = []
+    remedy = "write it as plain data, or let `tradewind up` load the file"
     for name, value in settings.items():
         try:
             json.dumps(value)
         except TypeError as error:
             message = f"cannot be taken over into a run: {error}"
-            problems.append(Problem(f"pipeline_dag, argument {name!r}", message, "write it as plain data"))
+            problems.append(Problem(f"pipeline_dag, argument {name!r}", message, remedy))
     if problems:
         raise InvalidPipelineError(str(path), problems)
     # Templates need the context of a schedule, which a run by hand lacks.
