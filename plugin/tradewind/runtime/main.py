@@ -1,0 +1,185 @@
+"""Carries out one task in the pod, from the task's JSON to the termination message.
+
+The order is that of cost and risk: understand the task, have the requirements (perhaps by starting again in
+another environment), bring the inputs, run the user's code, take in the outputs. Whatever goes wrong ends as
+one result with one kind of error, see docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from tradewind.runtime import result, workspace
+from tradewind.runtime.failures import Failure, ProtocolError
+
+__all__ = ["main", "resume"]
+
+TASK_FILE = "task.json"
+RESUME = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from tradewind.runtime.main import resume; "
+    "sys.exit(resume())"
+)
+
+
+def main(task: dict[str, Any], resumed: bool = False) -> int:
+    """Carry out a task.
+
+    Args:
+        task: as documented in docs/protocol.md.
+        resumed: this is the second start, in the environment with the requirements.
+
+    Returns:
+        The exit code of the container. Never raises, and leaves the result in the termination message.
+    """
+    _prepare_streams()
+    try:
+        outcome = _carry_out(task, resumed)
+        code = 0
+    except Failure as failure:
+        _log(f"failed ({failure.kind}): {failure.message}")
+        outcome, code = result.failed(failure), failure.exit_code
+    except KeyboardInterrupt:
+        outcome, code = result.failed(_stopped()), 128 + signal.SIGTERM
+    except Exception as error:  # noqa: BLE001 - a defect of ours must come out as a result as well
+        import traceback
+
+        text = traceback.format_exc()
+        print(text, file=sys.stderr, flush=True)
+        message = f"The runtime failed: {error!r}"
+        outcome, code = result.failed(ProtocolError(message, traceback=text)), 1
+    result.write_message(outcome)
+    _flush()
+    return code
+
+
+def resume() -> int:
+    """Go on with a task after the requirements were installed elsewhere."""
+    with open(os.path.join(_runtime_folder(), TASK_FILE), encoding="ascii") as file:
+        task = json.load(file)
+    return main(task, resumed=True)
+
+
+def _carry_out(task: dict[str, Any], resumed: bool) -> dict[str, Any]:
+    if task.get("protocol") != result.PROTOCOL:
+        raise ProtocolError(f"Protocol {task.get('protocol')!r} is unknown here, want {result.PROTOCOL}")
+    if task.get("kind") not in ("python", "command"):
+        raise ProtocolError(f"Task kind {task.get('kind')!r} is unknown")
+    result.write_message(result.no_result())
+    _stop_on_sigterm()
+    if not resumed:
+        _require(task)
+    # The variables of ours are spent; children of the user's code have no use for them.
+    root = workspace.workdir()
+    moved = workspace.relocate(task, root)
+    return _run(moved, root)
+
+
+def _run(task: dict[str, Any], root: str) -> dict[str, Any]:
+    from tradewind.runtime.outputs import take_artifacts, take_parameters
+    from tradewind.runtime.staging import Staging
+    from tradewind.runtime.stores import Stores
+
+    executor_input = task.setdefault("executor_input", {})
+    stores = Stores(os.environ, float(task.get("store_timeout_seconds") or 300), _log)
+    scratch = _runtime_folder()
+    os.makedirs(scratch, exist_ok=True)
+    staging = Staging(stores, scratch, _log)
+    staging.bring_inputs(executor_input)
+    output = _execute(task, executor_input, root)
+    _flush()
+    parameters = take_parameters(task, output)
+    artifacts = take_artifacts(task, output, staging, _log)
+    return result.succeeded(parameters, artifacts, task.get("result_uri") or "", stores.write)
+
+
+def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) -> dict[str, Any]:
+    if task["kind"] == "command":
+        from tradewind.runtime.command import run_command
+        from tradewind.runtime.outputs import read_executor_output
+
+        run_command(task.get("command") or [], workspace.declared_paths(executor_input))
+        return read_executor_output(executor_input.get("outputs", {}).get("outputFile", ""))
+    from tradewind.runtime.component import load_function, user_code
+    from tradewind.runtime.executor import Execution
+    from tradewind.runtime.outputs import root_uri
+
+    # What KFP's own runtime sets: code that asks gets the same answer.
+    os.environ["_KFP_RUNTIME"] = "true"
+    for path in workspace.declared_paths(executor_input):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    function = load_function(task, os.path.join(root, ".component"))
+    execution = Execution(function, executor_input, root_uri(task))
+    arguments = execution.arguments()
+    return execution.collect(user_code(lambda: function(**arguments)))
+
+
+def _require(task: dict[str, Any]) -> None:
+    """Have the requirements; does not return when that means another environment."""
+    packages = list(task.get("packages") or ())
+    if not packages:
+        return
+    from tradewind.runtime import requirements
+
+    missing = requirements.missing_packages(packages)
+    if not missing:
+        return
+    pip = task.get("pip") or {}
+    cache = os.environ.get("TRADEWIND_ENVIRONMENT_CACHE")
+    if not cache:
+        requirements.install(packages, pip, _log)
+        return
+    python = requirements.environment_python(packages, pip, cache, _log)
+    folder = _runtime_folder()
+    with open(os.path.join(folder, TASK_FILE), "w", encoding="ascii") as file:
+        json.dump(task, file)
+    environment = os.path.dirname(os.path.dirname(python))
+    os.environ["VIRTUAL_ENV"] = environment
+    os.environ["PATH"] = os.path.join(environment, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
+    _flush()
+    os.execv(python, [python, "-c", RESUME, folder])
+
+
+def _runtime_folder() -> str:
+    return os.path.join(workspace.workdir(), ".runtime")
+
+
+def _stop_on_sigterm() -> None:
+    from tradewind.runtime.component import Terminated
+
+    def stop(number: int, frame: Any) -> None:
+        # Once: a second signal must not interrupt the cleaning up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _stopped() -> Failure:
+    from tradewind.runtime.failures import StoppedError
+
+    return StoppedError("Stopped by SIGTERM")
+
+
+def _prepare_streams() -> None:
+    # The log shows each line when it is printed, and no character can break a print.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True, write_through=True, errors="backslashreplace")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            # Closed by the user's code, or a full disk behind it: nobody is left to tell.
+            continue
+
+
+def _log(line: str) -> None:
+    print(f"tradewind: {line}", flush=True)

@@ -1,0 +1,28 @@
+"""The name `kfp` in the pod, so that code compiled by KFP's SDK runs without it.
+
+Only what a running component needs is here. When the environment has the real package, its other modules
+(`kfp.compiler`, `kfp.client`, ...) are found behind this one.
+"""
+
+from pkgutil import extend_path
+from typing import Any
+
+__path__ = extend_path(__path__, __name__)
+__version__ = "2.17.0"
+
+TYPE_CHECK = True
+
+from kfp import dsl  # noqa: E402,F401 - `import kfp; kfp.dsl` works with the real one
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    module, attribute = (".client", name) if name == "Client" else ("." + name, None)
+    try:
+        found = importlib.import_module(module, __name__)
+    except ModuleNotFoundError as error:
+        raise AttributeError(
+            f"kfp.{name} is not there while a component runs; add 'kfp' to packages_to_install"
+        ) from error
+    return getattr(found, attribute) if attribute else found

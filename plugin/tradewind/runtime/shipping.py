@@ -1,0 +1,244 @@
+"""Packs the runtime and a task into the command of a container. Runs on the operator's side.
+
+The runtime travels as source inside the command: no image of ours, no volume, no config map to create and
+to forget, and the version in the pod is by construction that of the operator. Comments and docstrings stay at
+home; line numbers do not move, so a traceback from a pod reads against this repository.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import io
+import json
+import os
+import tokenize
+import zlib
+from typing import Any, Callable
+
+from tradewind.runtime.result import LIMIT, PROTOCOL
+from tradewind.runtime.values import parse_text
+
+__all__ = [
+    "MAX_BYTES",
+    "ResultError",
+    "TooLargeError",
+    "container_command",
+    "parse_result",
+    "plain_command",
+    "runtime_files",
+    "sh_command",
+]
+
+CHUNK_BYTES = 96 * 1024
+MAX_BYTES = 1024 * 1024
+# These work on the operator's side only.
+AT_HOME = ("shipping.py", "shell.py")
+BOOTSTRAP = """\
+import base64,json,os,sys,zlib
+a=sys.argv[1:]
+if "--" in a:a=a[:a.index("--")]
+p=json.loads(zlib.decompress(base64.b64decode("".join(a))))
+r=os.path.join(os.environ.get("TRADEWIND_WORKDIR")or"/tmp/tradewind",".runtime")
+for f,s in p["files"].items():
+ f=os.path.join(r,f);os.makedirs(os.path.dirname(f),exist_ok=True)
+ with open(f,"w",encoding="utf-8")as o:o.write(s)
+sys.argv[1:]=[];sys.path.insert(0,r)
+from tradewind.runtime.main import main
+sys.exit(main(p["task"]))
+"""
+
+
+class TooLargeError(RuntimeError):
+    """The task does not fit into a pod.
+
+    Attributes:
+        size: bytes that the container's command would have.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The step's source and parameter values make a container command of {size:,} bytes; "
+            f"{MAX_BYTES:,} is the most that a pod takes. Pass large data as an artifact"
+        )
+        self.size = size
+
+
+class ResultError(RuntimeError):
+    """What a pod left as its result is not one."""
+
+
+def container_command(task: dict[str, Any]) -> list[str]:
+    """Return the container command that carries out a task; the image needs `python3`, 3.8 or later.
+
+    Args:
+        task: see docs/protocol.md.
+
+    Raises:
+        TooLargeError: more than 1 MiB.
+        ValueError: a command holds a NUL character, which no process can be given.
+    """
+    command = ["python3", "-c", BOOTSTRAP, *payload(task)]
+    check_size(command)
+    return command
+
+
+def sh_command(task: dict[str, Any]) -> list[str]:
+    """Return the container command for a command whose image may lack Python; it needs `sh`.
+
+    With `python3` in the image it is the same as `container_command`. Without, it runs the command and hands
+    back parameter files, as long as they are small; no artifacts.
+
+    Raises:
+        TooLargeError, ValueError: as `container_command`.
+    """
+    from tradewind.runtime.shell import wrap
+
+    command = wrap(task, BOOTSTRAP, payload(task))
+    check_size(command)
+    return command
+
+
+def plain_command(task: dict[str, Any]) -> list[str]:
+    """Return the container command for a command that needs nothing of ours: no outputs, no artifacts.
+
+    It leaves no result; its exit code says all.
+
+    Raises:
+        TooLargeError, ValueError: as `container_command`.
+    """
+    from tradewind.runtime.shell import escape
+
+    _refuse_nul(task)
+    command = [escape(argument) for argument in task.get("command") or ()]
+    check_size(command)
+    return command
+
+
+def payload(task: dict[str, Any]) -> list[str]:
+    """Return the runtime and the task as chunks of base64; the same task gives the same chunks."""
+    _refuse_nul(task)
+    content = json.dumps({"files": runtime_files(), "task": task}, separators=(",", ":"), sort_keys=True)
+    text = base64.b64encode(zlib.compress(content.encode("ascii"), 9)).decode("ascii")
+    return [text[start : start + CHUNK_BYTES] for start in range(0, len(text), CHUNK_BYTES)]
+
+
+def _refuse_nul(task: dict[str, Any]) -> None:
+    for argument in task.get("command") or ():
+        if "\0" in argument:
+            raise ValueError(f"An argument of the command holds a NUL character: {argument[:80]!r}")
+
+
+def check_size(command: list[str]) -> None:
+    """Raise `TooLargeError` for a command that no pod takes."""
+    size = sum(len(argument.encode("utf-8", "surrogatepass")) for argument in command)
+    if size > MAX_BYTES:
+        raise TooLargeError(size)
+
+
+@functools.lru_cache(maxsize=1)
+def runtime_files() -> dict[str, str]:
+    """Return the runtime's files as they lie in the pod: source by path."""
+    home = os.path.dirname(os.path.abspath(__file__))
+    files = {}
+    for folder, names, leaves in os.walk(home):
+        names[:] = sorted(name for name in names if name != "__pycache__")
+        for leaf in sorted(leaves):
+            path = os.path.relpath(os.path.join(folder, leaf), home).replace(os.sep, "/")
+            if not leaf.endswith(".py") or path in AT_HOME:
+                continue
+            with open(os.path.join(folder, leaf), encoding="utf-8") as file:
+                source = file.read()
+            shim = path.startswith("shim/")
+            files[path[len("shim/") :] if shim else "tradewind/runtime/" + path] = _slim(source)
+    return files
+
+
+def _slim(source: str) -> str:
+    """Return the source without comments and docstrings, every line where it was."""
+    lines = source.splitlines()
+    previous = tokenize.NEWLINE
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (row, start), (last, end) = token.start, token.end
+        if token.type == tokenize.COMMENT:
+            lines[row - 1] = lines[row - 1][:start].rstrip()
+        elif token.type == tokenize.STRING and previous in (
+            tokenize.INDENT,
+            tokenize.NEWLINE,
+            tokenize.DEDENT,
+        ):
+            # A statement that is a string. It may be all that a body has, so something stays.
+            lines[row - 1] = lines[row - 1][:start] + "0" + lines[last - 1][end:]
+            lines[row:last] = [""] * (last - row)
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            previous = token.type
+    return "\n".join(lines) + "\n"
+
+
+def parse_result(
+    message: str,
+    read: Callable[[str], bytes] | None = None,
+    output_types: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the result in a termination message, in its first or second form.
+
+    Args:
+        message: the termination message.
+        read: returns the bytes at a URI; needed when the result was too large for the message. Its errors
+            pass through.
+        output_types: types of the output parameters; needed for results of images without Python.
+
+    Raises:
+        ResultError: the message is empty, cut off, of another protocol, or its reference is not right.
+    """
+    if not message.strip():
+        raise ResultError("The container ended without a result")
+    result = _parse(message)
+    reference = result.get("ref")
+    if reference is None:
+        return _checked(result, output_types or {})
+    if read is None:
+        raise ResultError(f"The result lies at {reference.get('uri')}, and nothing here can read it")
+    content = read(reference["uri"])
+    if "sha256:" + hashlib.sha256(content).hexdigest() != reference.get("digest"):
+        raise ResultError(f"The result at {reference['uri']} is not the one that the step has written")
+    return _checked(_parse(content.decode("utf-8", "replace")), output_types or {})
+
+
+def _parse(message: str) -> dict[str, Any]:
+    try:
+        result = json.loads(message)
+    except ValueError as error:
+        cut = " (it was cut off)" if len(message) >= LIMIT else ""
+        raise ResultError(f"The result is not JSON{cut}: {message[:200]!r}") from error
+    if not isinstance(result, dict) or not isinstance(result.get("ok"), bool):
+        raise ResultError(f"This is not a result: {message[:200]!r}")
+    if result.get("protocol") != PROTOCOL:
+        raise ResultError(f"The result speaks protocol {result.get('protocol')!r}, want {PROTOCOL}")
+    return result
+
+
+def _checked(result: dict[str, Any], output_types: dict[str, str]) -> dict[str, Any]:
+    if not result["ok"]:
+        error = result.get("error")
+        if not isinstance(error, dict) or not isinstance(error.get("kind"), str):
+            raise ResultError("The result says that the step failed, but not why")
+        return result
+    if "files" in result:
+        result["parameters"] = _from_files(result.pop("files"), output_types)
+    for key in ("parameters", "artifacts"):
+        if not isinstance(result.setdefault(key, {}), dict):
+            raise ResultError(f"The result's {key!r} are no JSON object")
+    return result
+
+
+def _from_files(files: dict[str, str], output_types: dict[str, str]) -> dict[str, Any]:
+    parameters = {}
+    for name, content in files.items():
+        try:
+            text = base64.b64decode(content).decode("utf-8")
+            parameters[name] = parse_text(output_types.get(name, ""), text)
+        except ValueError as error:
+            raise ResultError(f"Output parameter {name!r}: {error}") from error
+    return parameters
