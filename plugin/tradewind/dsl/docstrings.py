@@ -47,8 +47,9 @@ def read(func: Callable[..., Any]) -> Docstring:
         return Docstring(_describe(text[: start.start() if start else None]), inputs)
     titles = list(_SECTION.finditer(text))
     outputs: dict[str, str] = {}
-    for title, after in zip(titles, [*titles[1:], None], strict=True):
-        body = text[title.end() : after.start() if after else None]
+    ends = [title.start() for title in titles[1:]] + [len(text)]
+    for title, end in zip(titles, ends, strict=False):
+        body = text[title.end() : end]
         if title[1] in _INPUT_SECTIONS:
             inputs = _entries(body)
         elif title[1] in _OUTPUT_SECTIONS:

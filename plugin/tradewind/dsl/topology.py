@@ -58,7 +58,7 @@ def _channels_in(value: Any, trace: Trace) -> Iterator[Channel]:
     if isinstance(value, Channel):
         yield value
     elif isinstance(value, str):
-        yield from filter(None, trace.tokens_in(value).values())
+        yield from (channel for channel in trace.tokens_in(value).values() if channel is not None)
     elif isinstance(value, list):
         for item in value:
             yield from _channels_in(item, trace)

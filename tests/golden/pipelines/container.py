@@ -1,0 +1,46 @@
+"""Container components: parameters, artifacts and output files in the command line."""
+
+from kfp import dsl
+
+
+@dsl.container_component
+def convert(
+    text: str,
+    times: int,
+    data: dsl.Input[dsl.Dataset],
+    out: dsl.Output[dsl.Dataset],
+    note: dsl.OutputPath(str),
+    many: dsl.Input[list[dsl.Dataset]] = None,
+):
+    return dsl.ContainerSpec(
+        image="alpine:3.20",
+        command=["sh", "-c", f"echo {text} > $1; cp $2 $3", "--"],
+        args=[
+            note,
+            data.path,
+            out.path,
+            data.uri,
+            f"{out.uri}/part",
+            data.metadata["rows"],
+            data.metadata,
+            f"--times={times}",
+            times,
+            many,
+        ],
+    )
+
+
+@dsl.container_component
+def bare():
+    return dsl.ContainerSpec(image="hello-world", args=["hello"])
+
+
+@dsl.container_component
+def make(data: dsl.Output[dsl.Dataset]):
+    return dsl.ContainerSpec("alpine", ["touch", data.path])
+
+
+@dsl.pipeline
+def containers(text: str = "hi"):
+    made = make()
+    convert(text=text, times=2, data=made.outputs["data"]).after(bare())

@@ -1,0 +1,108 @@
+"""Every pipeline in `pipelines/`, compiled by the real KFP SDK and by us, gives the same document.
+
+Left out of the comparison: the name of the compiler and the shell code around Python components, which is in words
+of our own. What matters in that code (requirements, pip's options, the function's source) is compared.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from fixtures.kfp_sdk import KfpSdk
+from google.protobuf import json_format
+from tradewind import dsl
+
+PIPELINES = sorted(path for path in (Path(__file__).parent / "pipelines").glob("[!_]*.py"))
+
+
+@pytest.fixture(scope="session")
+def expected(kfp_sdk: KfpSdk) -> dict[Path, Path]:
+    return kfp_sdk.compile(PIPELINES)
+
+
+@pytest.fixture(scope="session")
+def translated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same files, written for Tradewind."""
+    directory = tmp_path_factory.mktemp("translated")
+    for path in (Path(__file__).parent / "pipelines").glob("*.py"):
+        text = path.read_text().replace("from kfp import", "from tradewind import")
+        (directory / path.name).write_text(text.replace("from kfp.dsl import", "from tradewind.dsl import"))
+    sys.path.insert(0, str(directory))
+    yield directory
+    sys.path.remove(str(directory))
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
+def test_same_document(path: Path, expected: dict[Path, Path], translated: Path) -> None:
+    documents = list(yaml.safe_load_all(expected[path].read_text()))
+    compiled = compile_file(translated / path.name)
+    ours = [json_format.MessageToDict(compiled.spec)]
+    if compiled.platform is not None:
+        ours.append(json_format.MessageToDict(compiled.platform))
+    assert len(ours) == len(documents)
+    for mine, theirs in zip(ours, documents, strict=True):
+        assert list(differences(comparable(mine), comparable(theirs))) == []
+
+
+def differences(mine: Any, theirs: Any, path: str = "$") -> Iterator[str]:
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in sorted(mine.keys() | theirs.keys()):
+            yield from differences(mine.get(key, "absent"), theirs.get(key, "absent"), f"{path}.{key}")
+    elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for index, (one, other) in enumerate(zip(mine, theirs, strict=True)):
+            yield from differences(one, other, f"{path}[{index}]")
+    elif mine != theirs:
+        yield f"{path}: we say {mine!r}, KFP {theirs!r}"
+
+
+def compile_file(path: Path) -> Any:
+    """Compile the last component or pipeline that a file defines."""
+    defined = [value for value in vars(load(path)).values() if isinstance(value, dsl.BaseComponent)]
+    return dsl.compile(defined[-1])
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"translated_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def comparable(document: dict[str, Any]) -> dict[str, Any]:
+    document.pop("sdkVersion", None)
+    for executor in document.get("deploymentSpec", {}).get("executors", {}).values():
+        container = executor.get("container", {})
+        if "--function_to_execute" in container.get("args", ()):
+            container["command"] = meaning_of(container["command"])
+    return document
+
+
+def meaning_of(command: list[str]) -> dict[str, Any]:
+    """What a Python component's command installs and runs."""
+    script = command[2] if command[:2] == ["sh", "-c"] else ""
+    source = command[-1] if command[-3] == "-ec" else ""
+    # Blank lines carry no meaning between the blocks of the source; lines of a function are compared exactly.
+    lines = [line for line in source.replace("from tradewind", "from kfp").split("\n") if line]
+    return {
+        "installs": installs(script),
+        "venv": "-m venv" in script,
+        "runs": [] if source else command[-3:],
+        "source": [line for line in lines if "__KFP" not in line and "__kfp" not in line],
+    }
+
+
+def installs(script: str) -> list[list[str]]:
+    commands = [part for line in script.split("\n") for part in line.split("&&") if "pip install" in part]
+    words = [shlex.split(command) for command in commands]
+    return [each[each.index("install") + 1 :] for each in words]
