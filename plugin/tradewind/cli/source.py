@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "read_source"]
 
-# What a run takes over from a DAG file. Not the schedule; nor cluster and namespace, which are the stack's here.
+# What a run takes over from a DAG file. Cluster and namespace are those of the stack.
 _FOR_RUNS = ("experiment", "tracking", "caching", "pod", "steps", "artifact_store")
 
 
@@ -148,17 +148,18 @@ def _compiled(subject: object, path: Path) -> Pipeline:
 
 
 def _pipelines_of(module: ModuleType) -> list[_Candidate]:
-    """Pipelines at the module's top level, or else components; what it imports does not count."""
+    """Pipelines that the file defines, or else its components; what it imports does not count."""
     from tradewind import dsl
 
-    own = {
-        id(value): value
-        for value in vars(module).values()
-        if dsl.is_pipeline(value) and getattr(value, "__module__", module.__name__) == module.__name__
-    }
-    found = [_Candidate(value, _name_of(value)) for value in own.values()]
-    pipelines = [entry for entry in found if type(entry.subject).__name__ == "GraphComponent"]
-    return pipelines or found
+    values = {id(value): value for value in vars(module).values() if isinstance(value, dsl.BaseComponent)}
+    own = [value for value in values.values() if _defined_in(value, module)]
+    pipelines = [value for value in own if isinstance(value, dsl.GraphComponent)]
+    return [_Candidate(value, value.name) for value in pipelines or own]
+
+
+def _defined_in(component: object, module: ModuleType) -> bool:
+    function = getattr(component, "pipeline_func", None) or getattr(component, "python_func", None)
+    return function is None or function.__module__ == module.__name__
 
 
 def _name_of(subject: object) -> str:
