@@ -1,12 +1,14 @@
 """Text to plain Python objects: YAML as KFP's SDK means it, quickly, and within bounds.
 
-PyYAML's own loader is not used, for three reasons. It spends five sixths of its time outside of the C parser; it keeps the
-last of two equal keys without a word; and it reads YAML 1.1, in which `on`, `1:30` and `2026-01-01` are a boolean, a
-number and a date. The SDK writes with PyYAML, which quotes whatever would be misread, so an unquoted scalar here
-is a null, `true` or `false`, a plain decimal number, or text. That reading agrees with the SDK's on every file the SDK writes, and
-with YAML 1.2's on what people and other tools write.
+PyYAML's own loader is not used, for three reasons. It spends five sixths of its time outside of the C parser;
+it keeps the last of two equal keys without a word; and it reads YAML 1.1, in which `on`, `1:30` and
+`2026-01-01` are a boolean, a number and a date. The SDK writes with PyYAML, which quotes whatever would be
+misread, so an unquoted scalar here is a null, `true` or `false`, a plain decimal number, or text. That
+reading agrees with the SDK's on every file the SDK writes, and with YAML 1.2's on what people and other tools
+write.
 
-The bounds (size, depth, number of nodes after aliases) keep a hostile file from taking the DAG processor with it.
+The bounds (size, depth, number of nodes after aliases) keep a hostile file from taking the DAG processor with
+it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ MAX_BYTES = 64 * 1024 * 1024
 """Longest text accepted, in UTF-8 bytes. Etcd, which held KFP's own pipelines once, takes 1.5 MiB."""
 
 MAX_DEPTH = 32
-"""Deepest nesting. Protobuf stops at 100 messages, and a level of free-form data takes three; the SDK's files stay below 20."""
+"""Deepest nesting. Protobuf stops at 100 messages, and a level of free-form data takes three of them."""
 
 MAX_NODES = 5_000_000
 """Most scalars, lists and mappings, each alias counted with all that it stands for."""
@@ -78,7 +80,8 @@ def read(text: str) -> tuple[list[Any], list[Problem]]:
         text: YAML of one or more documents, or JSON.
 
     Returns:
-        The documents as dicts with string keys, lists and scalars; and the problems that do not keep one from looking
+        The documents as dicts with string keys, lists and scalars; and the problems that do not keep one from
+        looking
         on: keys given twice, with the line of both.
 
     Raises:
@@ -108,7 +111,7 @@ def _at(text: str, index: int) -> str:
     return f"line {line + 1}, column {index - text.rfind(chr(10), 0, index)}"
 
 
-# --- JSON ------------------------------------------------------------------------------------------------------
+# --- JSON ---
 
 
 def _read_json(text: str) -> tuple[list[Any], list[Problem]] | None:
@@ -149,11 +152,11 @@ def _too_deep(place: str) -> Problem:
     return Problem(place, f"nested deeper than {MAX_DEPTH} levels")
 
 
-# --- YAML ------------------------------------------------------------------------------------------------------
+# --- YAML ---
 
 
 def _parser(text: str) -> Any:
-    """libyaml's parser where PyYAML was built with it, else the same events from Python, some ten times slower."""
+    """libyaml's parser where PyYAML was built with it, else the same events from Python, far slower."""
     cyaml = getattr(yaml, "cyaml", None)
     return cyaml.CParser(text) if cyaml is not None else yaml.SafeLoader(text)
 

@@ -1,15 +1,16 @@
 """A compiled file becomes a `Pipeline`, or one error that lists everything wrong with it.
 
-Three stages, each of which reports all that it finds before the next one starts: text to objects (`document`), objects to
-messages (`schema`), and what the messages mean together (`validation`). Files that are something else altogether, though
-made by KFP too (an Argo workflow of version 1, a Vertex AI job, a component of version 1), are told apart here, because
-a list of unknown fields would help nobody.
+Three stages, each of which reports all that it finds before the next one starts: text to objects
+(`document`), objects to messages (`schema`), and what the messages mean together (`validation`). Files that
+are something else altogether, though made by KFP too (an Argo workflow of version 1, a Vertex AI job, a
+component of version 1), are told apart here, because a list of unknown fields would help nobody.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from google.protobuf.message import Message
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.ir import document, schema
 from tradewind.ir.pipeline import Pipeline, PipelineSpec, PlatformSpec
-from tradewind.ir.validation import validate
+from tradewind.ir.validation import at_most, validate
 
 __all__ = ["load", "loads"]
 
@@ -32,7 +33,8 @@ def load(pipeline: str | os.PathLike[str], *, source: str | None = None) -> Pipe
     """Load a compiled pipeline.
 
     Args:
-        pipeline: path of a file, or the text itself: a string that holds a line break or starts with `{` is text.
+        pipeline: path of a file, or the text itself: a string that holds a line break or starts with `{` is
+            text.
         source: name for messages; default: the path.
 
     Raises:
@@ -51,15 +53,16 @@ def loads(text: str, *, source: str = "<text>") -> Pipeline:
     except document.Unreadable as error:
         raise InvalidPipelineError(source, error.problems) from error
     first, second = _split(documents, source)
-    problems += schema.check(PipelineSpec.DESCRIPTOR, first)
+    misfits = schema.check(PipelineSpec.DESCRIPTOR, first)
     if second is not None:
-        problems += schema.check(PlatformSpec.DESCRIPTOR, second, "$platform")
-    if problems:
-        raise InvalidPipelineError(source, problems)
+        misfits = chain(misfits, schema.check(PlatformSpec.DESCRIPTOR, second, "$platform"))
+    found = at_most(chain(problems, misfits))
+    if found:
+        raise InvalidPipelineError(source, found)
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
     pipeline = Pipeline(spec, platform, source)
-    validate(pipeline)
+    validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {})
     return pipeline
 
 

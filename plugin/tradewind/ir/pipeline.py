@@ -19,7 +19,8 @@ class Pipeline:
 
     Attributes:
         spec: the pipeline itself, the file's first document.
-        platform: what only one platform knows (kfp-kubernetes), the file's second document; None: there is none.
+        platform: what only one platform knows (kfp-kubernetes), the file's second document; None: there is
+        none.
         source: where it came from, for messages: a path, `<text>` or the name of a Python object.
     """
 

@@ -1,8 +1,8 @@
 """Does a plain document fit a protobuf message? Every misfit at once, each with its path.
 
-`json_format.ParseDict` knows the answer too, but stops at the first misfit and does not say where it is. This is the
-same set of rules (proto3's JSON mapping) walked over the official descriptors, so a field that KFP adds is known as
-soon as its schema is installed. What passes here, `ParseDict` takes.
+`json_format.ParseDict` knows the answer too, but stops at the first misfit and does not say where it is. This
+is the same set of rules (proto3's JSON mapping) walked over the official descriptors, so a field that KFP
+adds is known as soon as its schema is installed. What passes here, `ParseDict` takes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:56] + "...'"
 
 
-# --- one check for every kind of message and field, made once ------------------------------------------------
+# --- one check for every kind of message and field, made once ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,10 @@ def _is(field: FieldDescriptor, name: str) -> bool:
 
 
 def _is_repeated(field: FieldDescriptor) -> bool:
-    repeated = getattr(field, "is_repeated", None)  # protobuf 6.31 and newer; `label` is on its way out
-    return field.label == FieldDescriptor.LABEL_REPEATED if repeated is None else bool(repeated)
+    repeated = getattr(field, "is_repeated", None)  # newer protobufs; `label` is on its way out
+    return bool(
+        getattr(field, "label", None) == FieldDescriptor.LABEL_REPEATED if repeated is None else repeated
+    )
 
 
 def _field(field: FieldDescriptor) -> Check:
@@ -185,7 +187,7 @@ def _list(single: Check) -> Check:
     return check_list
 
 
-# --- scalars ------------------------------------------------------------------------------------------------------
+# --- scalars ---
 
 
 def _text(value: Any, place: str) -> Iterator[Problem]:
@@ -229,7 +231,7 @@ def _finite(value: float) -> bool:
 
 
 def _enum(enum: EnumDescriptor) -> Check:
-    names = {name for name in enum.values_by_name}
+    names = set(enum.values_by_name)
     numbers = set(enum.values_by_number)
 
     def check_enum(value: Any, place: str) -> Iterator[Problem]:
@@ -242,7 +244,7 @@ def _enum(enum: EnumDescriptor) -> Check:
     return check_enum
 
 
-# --- protobuf's own messages that JSON writes in their own way --------------------------------------------------
+# --- protobuf's own messages that JSON writes in their own way ---
 
 
 def _any_value(value: Any, place: str) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import (
     ComponentInputsSpec,
@@ -14,7 +14,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import (
 __all__ = ["Declared", "ParameterTypeName", "declared_type", "parameter_type"]
 
 ParameterTypeName = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT"]
-Declared = ComponentInputsSpec.ParameterSpec | ComponentOutputsSpec.ParameterSpec
+Declared: TypeAlias = ComponentInputsSpec.ParameterSpec | ComponentOutputsSpec.ParameterSpec
 
 _BY_NUMBER: Final[dict[int, ParameterTypeName]] = {
     ParameterType.STRING: "STRING",
@@ -35,7 +35,7 @@ _BY_OLD_NUMBER: Final[dict[int, ParameterTypeName]] = {
 
 
 def declared_type(parameter: Declared) -> ParameterTypeName | None:
-    """The type that a parameter declares (`parameterType`, or `type` as SDKs before 2.0 wrote it); None: none."""
+    """The type that a parameter declares (`parameterType`; SDKs before 2.0: `type`), or None."""
     return _BY_NUMBER.get(parameter.parameter_type) or _BY_OLD_NUMBER.get(parameter.type)
 
 

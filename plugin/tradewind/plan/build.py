@@ -1,10 +1,10 @@
 """From the pipeline as KFP has it to the plan of what will run: one pass after another, each pure.
 
-    validate, refuse what cannot be run (`support`)
-    → a node for every use of a component, in order (`tree`)
-    → where every input comes from (`wiring`)
-    → what waits for what (`edges`)
-    → steps (`steps`)
+1. validate, and refuse what cannot be run (`support`)
+2. a node for every use of a component, in order (`tree`)
+3. where every input comes from (`wiring`)
+4. what waits for what (`edges`)
+5. the steps (`steps`)
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def build(pipeline: Pipeline) -> Plan:
     Raises:
         InvalidPipelineError: the pipeline is invalid, or uses what cannot be run; lists all of it.
     """
-    validate(pipeline)
     spec = pipeline.spec
-    by_label = executors(deployment(spec))
+    content = deployment(spec)
+    validate(pipeline, content)
+    by_label = executors(content)
     problems = list(unsupported(pipeline, by_label))
     if problems:
         raise InvalidPipelineError(pipeline.source, problems)
@@ -54,7 +55,9 @@ def build(pipeline: Pipeline) -> Plan:
             for node in root.scopes()
         },
         steps={
-            node.id: make_step(node, wired[node.id], by_label[node.component.executor_label], upstream[node.id])
+            node.id: make_step(
+                node, wired[node.id], by_label[node.component.executor_label], upstream[node.id]
+            )
             for node in root.steps()
         },
         outputs=outputs(root),

@@ -1,8 +1,8 @@
 """What each step waits for.
 
-In the IR, dependencies join siblings, steps and sub-pipelines alike. Between steps this becomes: whoever waits for a sub-pipeline
-waits for its last steps, and what a sub-pipeline waits for, its first steps wait for. As in KFP a sub-pipeline is a unit: a
-value from inside is there for others when all of it has succeeded.
+In the IR, dependencies join siblings, steps and sub-pipelines alike. Between steps this becomes: whoever
+waits for a sub-pipeline waits for its last steps, and what a sub-pipeline waits for, its first steps wait
+for. As in KFP a sub-pipeline is a unit: a value from inside is there for others when all of it has succeeded.
 """
 
 from __future__ import annotations

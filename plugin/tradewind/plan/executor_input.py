@@ -1,8 +1,8 @@
 """What a step is told about its inputs and outputs: KFP's ExecutorInput, as a dict.
 
-The same dict fills the placeholders of a command, travels to the pod as part of the task, and is what a component
-gets for `{{$}}`. Every artifact has a path of its own below the work directory (`customPath`), because KFP's rule, which derives
-the path from the URI's scheme, needs a mount for each kind of store.
+The same dict fills the placeholders of a command, travels to the pod as part of the task, and is what a
+component gets for `{{$}}`. Every artifact has a path of its own below the work directory (`customPath`),
+because KFP's rule, which derives the path from the URI's scheme, needs a mount for each kind of store.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ def executor_input(
 
     Args:
         step: the step.
-        parameters: value of each input parameter that has a binding, by name. None for an optional one stays a null;
+        parameters: value of each input parameter that has a binding, by name. None for an optional one stays
+            a null;
             parameters that are left out stay absent, and the component's own default applies.
         artifacts: references of each input artifact that is given, by name: one, or any number for a list.
         output_uri: where an output artifact goes, by its name.
         workdir: directory for all paths.
 
     Raises:
-        FatalError: a value does not fit its parameter's type, a required input is missing, or an artifact that is no list
+        FatalError: a value does not fit its parameter's type, a required input is missing, or an artifact
+            that is no list
             comes as several. All of a step's are named.
     """
     problems: list[str] = []

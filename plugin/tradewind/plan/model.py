@@ -40,7 +40,7 @@ __all__ = [
 ParameterType = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT"]
 
 
-# --- bindings: where a value comes from ---------------------------------------------------------------
+# --- bindings: where a value comes from ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Template:
 Binding = Constant | PipelineInput | StepParameter | StepArtifact | Template
 
 
-# --- inputs and outputs of a step -----------------------------------------------------------------------
+# --- inputs and outputs of a step ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class ArtifactOutput:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-# --- what a step does -----------------------------------------------------------------------------------
+# --- what a step does ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,8 @@ class PythonFunction:
             (containerised Python component, `target_image`) in the file `module`.
         packages: requirements of the user's, and options for pip among them, in their order; KFP's own
             (`kfp==...`, `typing-extensions`) are dropped.
-        module: path of a Python file in the image. None without source: the image's `kfp_config.ini`, in the working
+        module: path of a Python file in the image. None without source: the image's `kfp_config.ini`, in the
+        working
             directory, says in which file `function` is.
         pip_index_urls, pip_trusted_hosts: as given to the component.
     """
@@ -190,7 +191,7 @@ class Importer:
 Action = PythonFunction | Command | Importer
 
 
-# --- how it runs ------------------------------------------------------------------------------------------
+# --- how it runs ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,8 @@ class Step:
     """One thing that runs: at most one pod.
 
     Attributes:
-        id: names of the enclosing scopes and of the task, joined by dots ("prepare.split"). Unique in the plan.
+        id: names of the enclosing scopes and of the task, joined by dots ("prepare.split"). Unique in the
+        plan.
         display_name: for people.
         component: name of the component, for people and for the cache key.
         scope: id of the enclosing scope, "" for the pipeline itself.

@@ -1,16 +1,17 @@
 """KFP's placeholders, as a pure function of a step's executor input.
 
-A compiled command holds texts such as `{{$.inputs.parameters['rows']}}`, alone or inside longer ones, and JSON such as
-`{"IfPresent": ...}`. Everything is replaced in one pass over the author's text. What is put in is never looked at again:
-a value may well look like a placeholder, and it is data. What looks like a placeholder of KFP's and cannot be resolved is an
-error, never passed on half-done; other text in double braces (Jinja, Helm) is none of ours and stays.
+A compiled command holds texts such as `{{$.inputs.parameters['rows']}}`, alone or inside longer ones, and
+JSON such as `{"IfPresent": ...}`. Everything is replaced in one pass over the author's text. What is put in
+is never looked at again: a value may well look like a placeholder, and it is data. What looks like a
+placeholder of KFP's and cannot be resolved is an error, never passed on half-done; other text in double
+braces (Jinja, Helm) is none of ours and stays.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, overload
@@ -65,7 +66,7 @@ def input_names(value: Any) -> set[str]:
 
 
 def render(value: Any) -> str:
-    """A value as text, by KFP's rules: a string as it is, numbers in shortest decimal, true or false, else JSON."""
+    """A value as text, as KFP does: strings as they are, numbers in shortest decimal, anything else JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, float):
@@ -85,14 +86,14 @@ def resolve(
 ) -> str: ...
 @overload
 def resolve(
-    text: Sequence[str],
+    text: list[str] | tuple[str, ...],
     executor_input: Mapping[str, Any],
     context: Mapping[str, str],
     *,
     defaults: Mapping[str, Any] | None = None,
 ) -> list[str]: ...
 def resolve(
-    text: str | Sequence[str],
+    text: str | list[str] | tuple[str, ...],
     executor_input: Mapping[str, Any],
     context: Mapping[str, str],
     *,
@@ -101,11 +102,12 @@ def resolve(
     """Resolve placeholders in a text, or in the elements of a command.
 
     Args:
-        text: one text gives one text. A list gives a list, in which `IfPresent` may stand for none or several elements.
+        text: one text gives one text. A list gives a list, in which `IfPresent` may stand for none or several
+            elements.
         executor_input: KFP's ExecutorInput as a dict (see `tradewind.plan.executor_input`).
         context: values of the constant placeholders, by a name of `CONSTANTS`.
-        defaults: the component's own defaults, put in where the executor input has no value. They don't make an
-            input present for `IfPresent`, nor do they show in `{{$}}`: that is KFP's way.
+        defaults: the component's own defaults, put in where the executor input has no value. They don't
+            make an input present for `IfPresent`, nor do they show in `{{$}}`: that is KFP's way.
 
     Raises:
         FatalError: a placeholder names something that there is not.
@@ -125,8 +127,8 @@ def resolve(
 def resolve_value(value: Any, executor_input: Mapping[str, Any], context: Mapping[str, str]) -> Any:
     """Resolve placeholders in the strings of a JSON value (importer metadata, a `Template`).
 
-    A string that is one placeholder and nothing else becomes the value itself, of its own type; inside a longer string
-    it becomes text. Raises like `resolve`.
+    A string that is one placeholder and nothing else becomes the value itself, of its own type; inside a
+    longer string it becomes text. Raises like `resolve`.
     """
     return _Scope(executor_input, context, {}).value(value)
 
@@ -158,7 +160,7 @@ class _Scope:
     context: Mapping[str, str]
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    # --- JSON placeholders -----------------------------------------------------------------------------------
+    # --- JSON placeholders ---
 
     def elements(self, raw: str) -> list[str]:
         """The elements that one element of a command stands for."""
@@ -193,7 +195,7 @@ class _Scope:
             inputs.get("artifacts", {}).get(name, {}).get("artifacts")
         )
 
-    # --- text placeholders -------------------------------------------------------------------------------------
+    # --- text placeholders ---
 
     def text(self, raw: str) -> str:
         return _PLACEHOLDER.sub(lambda match: render(self.lookup(match)), raw)
@@ -270,5 +272,7 @@ class _Scope:
                 f"the placeholder {placeholder} asks for something that {side[:-1]} {name!r} does not have"
             )
             return FatalError(message, remedy="see KFP's documentation of placeholders")
-        message = f"the placeholder {placeholder} has no value: this step has no {side[:-1]} {kind[:-1]} {name!r} that was given"
-        return FatalError(message, remedy="use IfPresentPlaceholder for an optional input")
+        return FatalError(
+            f"the placeholder {placeholder} has no value: {side[:-1]} {kind[:-1]} {name!r} was not given",
+            remedy="use IfPresentPlaceholder for an optional input",
+        )

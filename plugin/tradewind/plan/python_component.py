@@ -1,9 +1,10 @@
 """Tell a Python component from any other command.
 
-KFP's SDK compiles a Python function to a shell line that installs packages (KFP's own SDK among them) and a second one
-that writes the function's source to a file and runs it. Taken literally, every step would need a network and a `kfp` wheel.
-Taken apart again, a step is a function, its source and the requirements that the author named. Whatever does not have
-exactly a shape that some SDK from 2.0 on writes is left alone: it is a command, and runs as one.
+KFP's SDK compiles a Python function to a shell line that installs packages (KFP's own SDK among them) and a
+second one that writes the function's source to a file and runs it. Taken literally, every step would need a
+network and a `kfp` wheel. Taken apart again, a step is a function, its source and the requirements that the
+author named. Whatever does not have exactly a shape that some SDK from 2.0 on writes is left alone: it is a
+command, and runs as one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 from tradewind.plan.model import PythonFunction
@@ -87,7 +89,7 @@ def _executor_options(line: list[str]) -> tuple[list[str], dict[str, str]] | Non
     return line[:first], options
 
 
-# --- what the line before installs --------------------------------------------------------------------------
+# --- what the line before installs ---
 
 
 @dataclass(slots=True)
@@ -100,15 +102,15 @@ class _Requirements:
 def _requirements(head: list[str]) -> _Requirements | None:
     if not head:
         return _Requirements()
-    if (
-        len(head) != 3
-        or head[0] not in _SHELLS
-        or head[1] != "-c"
-        or not head[2].rstrip().endswith('"$0" "$@"')
-    ):
-        return None
+    is_install = len(head) == 3 and head[0] in _SHELLS and head[1] == "-c"
+    return _read_script(head[2]) if is_install and head[2].rstrip().endswith('"$0" "$@"') else None
+
+
+@lru_cache(maxsize=1024)
+def _read_script(script: str) -> _Requirements | None:
+    """What a script installs. Most steps of a pipeline share one, and reading a shell line takes its time."""
     try:
-        installs = list(_pip_installs(head[2]))
+        installs = _pip_installs(script)
     except ValueError:  # a quote that does not end: as a command it fails in its own words
         return None
     requirements = _Requirements()
@@ -154,8 +156,9 @@ def _parse_install(words: list[str], requirements: _Requirements) -> list[str]:
 def _without_kfp(commands: list[list[str]]) -> tuple[list[str], bool]:
     """The user's packages, and whether KFP's own were among all.
 
-    KFP installs its own SDK in a command of its own, or (until 2.4) in the user's; the author may also have asked for `kfp`. With
-    `kfp_package_path` the SDK may have any name, but then the command says `--no-deps` or follows the user's.
+    KFP installs its own SDK in a command of its own, or (until 2.4) in the user's; the author may also have
+    asked for `kfp`. With `kfp_package_path` the SDK may have any name, but then the command says `--no-deps`
+    or follows the user's.
     """
     found = False
     user: list[str] = []

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
 from google.protobuf.json_format import MessageToDict
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
 
 from tradewind.ir.executors import ContainerSpec, ExecutorSpec, ImporterSpec, plain, plain_struct
 from tradewind.ir.types import parameter_type
@@ -86,7 +85,7 @@ def pipeline_parameters(root: Node) -> dict[str, PipelineParameter]:
     return parameters
 
 
-# --- inputs and outputs ---------------------------------------------------------------------------------------
+# --- inputs and outputs ---
 
 
 def _parameters(node: Node, inputs: Inputs, executor: ExecutorSpec) -> dict[str, ParameterInput]:
@@ -103,8 +102,8 @@ def _parameters(node: Node, inputs: Inputs, executor: ExecutorSpec) -> dict[str,
         )
     extra = inputs.parameters.keys() - parameters.keys()
     if extra:
-        # The compiler adds inputs for values inside longer strings. Those in the executor's own texts (image, env, resources)
-        # are needed at run time; those in constants are part of the templates already.
+        # The compiler adds inputs for values inside longer strings. Those in the executor's own texts (image,
+        # env, resources) are needed at run time; those in constants are part of the templates already.
         used = input_names(MessageToDict(executor))
         for name in sorted(extra & used):
             parameters[name] = ParameterInput("STRING", inputs.parameters[name], optional=True)
@@ -133,7 +132,7 @@ def _output_artifact(declared: Any) -> ArtifactOutput:
     )
 
 
-# --- what it does and how it runs ------------------------------------------------------------------------------
+# --- what it does and how it runs ---
 
 
 def _action(container: ContainerSpec) -> Action:
@@ -168,7 +167,7 @@ def _container(container: ContainerSpec) -> Container:
     )
 
 
-def _resources(given: ContainerSpec.ResourceSpec) -> Resources:
+def _resources(given: Any) -> Resources:
     """The texts of newer SDKs, else the numbers of older ones: cores, and memory in gigabytes."""
     accelerator = given.accelerator
     count = accelerator.resource_count or (str(accelerator.count) if accelerator.count else "")

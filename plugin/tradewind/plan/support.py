@@ -1,14 +1,20 @@
 """What KFP can express and a plan cannot, yet.
 
-A pass of its own, and the only one to shrink: when a plan learns a construct, its line here goes away. Everything found is
-refused by name and place, and nothing is ever dropped in silence.
+A pass of its own, and the only one to shrink: when a plan learns a construct, its line here goes away.
+Everything found is refused by name and place, and nothing is ever dropped in silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, DagSpec, PipelineTaskSpec, PlatformSpec, SinglePlatformSpec
+from kfp.pipeline_spec.pipeline_spec_pb2 import (
+    ComponentSpec,
+    DagSpec,
+    PipelineTaskSpec,
+    PlatformSpec,
+    SinglePlatformSpec,
+)
 
 from tradewind.errors import Problem
 from tradewind.ir.executors import ExecutorSpec
@@ -79,7 +85,9 @@ def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:
     if kind in ("resolver", "custom_job"):
         yield Problem(place, f"a {kind} runs on Vertex AI only", "use a container component")
     if kind == "container" and executor.container.HasField("lifecycle"):
-        yield Problem(f"{place}.container.lifecycle", "a check before the cache runs on Vertex AI only", "remove it")
+        yield Problem(
+            f"{place}.container.lifecycle", "a check before the cache runs on Vertex AI only", "remove it"
+        )
     if kind == "importer" and executor.importer.download_to_workspace:
         yield Problem(f"{place}.importer.downloadToWorkspace", f"workspaces are {_LATER}")
 
@@ -97,7 +105,9 @@ def _kubernetes(single: SinglePlatformSpec, place: str) -> Iterator[Problem]:
     for label, content in sorted(single.deployment_spec.executors.items()):
         where = step_into(f"{place}.deploymentSpec.executors", label)
         for key in sorted(content.fields):
-            yield Problem(step_into(where, key), f"this kfp-kubernetes setting is {_LATER}", "use pod= of pipeline_dag")
+            yield Problem(
+                step_into(where, key), f"this kfp-kubernetes setting is {_LATER}", "use pod= of pipeline_dag"
+            )
     for field, _ in single.pipelineConfig.ListFields():
         yield Problem(f"{place}.pipelineConfig.{field.json_name}", f"this pipeline setting is {_LATER}")
     for key in sorted(single.config.fields):

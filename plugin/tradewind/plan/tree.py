@@ -1,7 +1,8 @@
 """The tree of everything that a pipeline runs: sub-pipelines as branches, what runs as leaves.
 
-In the IR a component is defined once and may be used many times, also inside itself being used; here every use is a node
-of its own, with its own id and its own place in the order. Later passes walk this tree and never look a component up again.
+In the IR a component is defined once and may be used many times, also inside itself being used; here every
+use is a node of its own, with its own id and its own place in the order. Later passes walk this tree and
+never look a component up again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec
 
-__all__ = ["Node", "grow", "producers", "sort_key"]
+from tradewind.ir.tasks import producers
+
+__all__ = ["Node", "grow", "sort_key"]
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +41,7 @@ class Node:
 
     @property
     def is_step(self) -> bool:
-        return self.component.WhichOneof("implementation") == "executor_label"
+        return bool(self.component.WhichOneof("implementation") == "executor_label")
 
     def steps(self) -> Iterator[Node]:
         """The steps below and including this node, in topological order."""
@@ -80,21 +83,6 @@ def _grow(node: Node, components: Mapping[str, ComponentSpec], place: str) -> No
             _grow(child, components, f"$.components.{child.component_name}")
 
 
-def producers(task: PipelineTaskSpec) -> set[str]:
-    """Names of the sibling tasks that a task waits for: control dependencies and producers of its inputs."""
-    names = set(task.dependent_tasks)
-    for parameter in task.inputs.parameters.values():
-        kind = parameter.WhichOneof("kind")
-        if kind == "task_output_parameter":
-            names.add(parameter.task_output_parameter.producer_task)
-        elif kind == "task_final_status":
-            names.add(parameter.task_final_status.producer_task)
-    for artifact in task.inputs.artifacts.values():
-        if artifact.WhichOneof("kind") == "task_output_artifact":
-            names.add(artifact.task_output_artifact.producer_task)
-    return names
-
-
 def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Orders `train-2` before `train-10`. Protobuf maps have no order, so names give it."""
     pieces = re.split(r"(\d+)", name)
@@ -117,5 +105,3 @@ def _in_order(upstream: Mapping[str, set[str]]) -> Iterator[str]:
             waiting[follower] -= 1
             if not waiting[follower]:
                 heapq.heappush(ready, (sort_key(follower), follower))
-
-

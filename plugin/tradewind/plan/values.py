@@ -1,7 +1,8 @@
 """Parameter values and their types, by KFP's rules.
 
-Protobuf knows one kind of number. What was an int when the author wrote it must be one again when the step reads it (5,
-never 5.0), so numbers are set right here, once for constants at compile time and once for values at run time.
+Protobuf knows one kind of number. What was an int when the author wrote it must be one again when the step
+reads it (5, never 5.0), so numbers are set right here, once for constants at compile time and once for values
+at run time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _NAMES: Mapping[ParameterType, str] = {
 
 
 def typed(value: Any, parameter_type: ParameterType) -> Any:
-    """A value read from protobuf, with its numbers set right. Other types than the one wanted pass unchanged."""
+    """A value read from protobuf, with its numbers set right; of another type than wanted, it passes."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
@@ -48,8 +49,8 @@ def _whole_inside(value: Any) -> Any:
 def coerce(value: Any, parameter_type: ParameterType, where: str) -> Any:
     """Check a value that a parameter gets at run time, and convert it where KFP does.
 
-    A whole number may come as float (5.0), a number as int; what is not text becomes its JSON text for a STRING
-    parameter. None passes: whether a parameter may be absent is not a question of its type.
+    A whole number may come as float (5.0), a number as int; what is not text becomes its JSON text for a
+    STRING parameter. None passes: whether a parameter may be absent is not a question of its type.
 
     Args:
         value: any JSON value.

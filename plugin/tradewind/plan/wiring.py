@@ -1,7 +1,8 @@
 """Where each input comes from, with the scopes in between taken out.
 
-In the IR a value climbs out of a sub-pipeline through its outputs and down into another one through its inputs, level by level.
-Followed to its end, each input of a step is a constant, a parameter of the whole pipeline or an output of another step.
+In the IR a value climbs out of a sub-pipeline through its outputs and down into another one through its
+inputs, level by level. Followed to its end, each input of a step is a constant, a parameter of the whole
+pipeline or an output of another step.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ __all__ = ["Inputs", "outputs", "wire"]
 
 @dataclass(slots=True)
 class Inputs:
-    """Bindings of one node's inputs. A name that is absent has no value; None is an optional artifact not given."""
+    """Bindings of one node's inputs: absent is a parameter without a value, None an artifact not given."""
 
     parameters: dict[str, Binding] = field(default_factory=dict)
     artifacts: dict[str, Binding | None] = field(default_factory=dict)
@@ -108,8 +109,10 @@ def _parameter(given: TaskInputsSpec.InputParameterSpec, parent: Node, scope: In
             return Constant(plain(value.constant))
 
 
-def _finish(binding: Binding | None, kind: ParameterType, siblings: Mapping[str, Binding | None]) -> Binding | None:
-    """Set a constant's numbers right, and find what its placeholders stand for among the other inputs of the task."""
+def _finish(
+    binding: Binding | None, kind: ParameterType, siblings: Mapping[str, Binding | None]
+) -> Binding | None:
+    """Set a constant's numbers right, and bind its placeholders to the task's other inputs."""
     if not isinstance(binding, Constant):
         return binding
     value = typed(binding.value, kind)

@@ -1,4 +1,0 @@
-from tradewind.ir.pipeline import Pipeline
-
-
-def validate(pipeline: Pipeline) -> None: ...

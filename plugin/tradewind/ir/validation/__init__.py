@@ -1,0 +1,5 @@
+"""Do the parts of a pipeline fit together? Everything that does not is found in one go."""
+
+from tradewind.ir.validation.pipelines import at_most, validate
+
+__all__ = ["at_most", "validate"]
