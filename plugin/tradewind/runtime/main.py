@@ -72,7 +72,6 @@ def _carry_out(task: dict[str, Any], resumed: bool) -> dict[str, Any]:
     _stop_on_sigterm()
     if not resumed:
         _require(task)
-    # The variables of ours are spent; children of the user's code have no use for them.
     root = workspace.workdir()
     moved = workspace.relocate(task, root)
     return _run(moved, root)
@@ -80,20 +79,31 @@ def _carry_out(task: dict[str, Any], resumed: bool) -> dict[str, Any]:
 
 def _run(task: dict[str, Any], root: str) -> dict[str, Any]:
     from tradewind.runtime.outputs import take_artifacts, take_parameters
-    from tradewind.runtime.staging import Staging
-    from tradewind.runtime.stores import Stores
 
     executor_input = task.setdefault("executor_input", {})
-    stores = Stores(os.environ, float(task.get("store_timeout_seconds") or 300), _log)
-    scratch = _runtime_folder()
-    os.makedirs(scratch, exist_ok=True)
-    staging = Staging(stores, scratch, _log)
-    staging.bring_inputs(executor_input)
+    inputs, outputs = executor_input.get("inputs", {}), executor_input.get("outputs", {})
+    # Many steps have no artifacts; they save the imports.
+    if inputs.get("artifacts"):
+        _staging(task).bring_inputs(executor_input)
     output = _execute(task, executor_input, root)
     _flush()
     parameters = take_parameters(task, output)
-    artifacts = take_artifacts(task, output, staging, _log)
-    return result.succeeded(parameters, artifacts, task.get("result_uri") or "", stores.write)
+    artifacts = take_artifacts(task, output, _staging(task), _log) if outputs.get("artifacts") else {}
+    return result.succeeded(parameters, artifacts, task.get("result_uri") or "", lambda: _stores(task))
+
+
+def _staging(task: dict[str, Any]) -> Any:
+    from tradewind.runtime.staging import Staging
+
+    scratch = _runtime_folder()
+    os.makedirs(scratch, exist_ok=True)
+    return Staging(_stores(task), scratch, _log)
+
+
+def _stores(task: dict[str, Any]) -> Any:
+    from tradewind.runtime.stores import Stores
+
+    return Stores(os.environ, float(task.get("store_timeout_seconds") or 300), _log)
 
 
 def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) -> dict[str, Any]:

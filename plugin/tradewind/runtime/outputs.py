@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from tradewind.runtime.failures import OutputError
-from tradewind.runtime.staging import Staging, is_external, listed_artifacts
 from tradewind.runtime.values import conform, json_ready, parse_text
+from tradewind.runtime.workspace import listed_artifacts
+
+if TYPE_CHECKING:
+    from tradewind.runtime.staging import Staging
 
 __all__ = ["read_executor_output", "take_artifacts", "take_parameters"]
 
@@ -101,6 +104,8 @@ def _content(
     root: str,
     staging: Staging,
 ) -> dict[str, Any]:
+    from tradewind.runtime.stores import is_external
+
     place = declared.get("uri", "")
     uri = changes.get("uri") or place
     own = root_uri(task)

@@ -36,10 +36,10 @@ MAX_BYTES = 1024 * 1024
 # These work on the operator's side only.
 AT_HOME = ("shipping.py", "shell.py")
 BOOTSTRAP = """\
-import base64,json,os,sys,zlib
+import binascii,json,os,sys,zlib
 a=sys.argv[1:]
 if "--" in a:a=a[:a.index("--")]
-p=json.loads(zlib.decompress(base64.b64decode("".join(a))))
+p=json.loads(zlib.decompress(binascii.a2b_base64("".join(a))))
 r=os.path.join(os.environ.get("TRADEWIND_WORKDIR")or"/tmp/tradewind",".runtime")
 for f,s in p["files"].items():
  f=os.path.join(r,f);os.makedirs(os.path.dirname(f),exist_ok=True)
@@ -169,7 +169,7 @@ def _slim(source: str) -> str:
             tokenize.DEDENT,
         ):
             # A statement that is a string. It may be all that a body has, so something stays.
-            lines[row - 1] = lines[row - 1][:start] + "0" + lines[last - 1][end:]
+            lines[row - 1] = lines[row - 1][:start] + '""' + lines[last - 1][end:]
             lines[row:last] = [""] * (last - row)
         if token.type not in (tokenize.NL, tokenize.COMMENT):
             previous = token.type

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 from tradewind.runtime.failures import Failure, InputError, OutputError, StoreError, UnavailableError
-from tradewind.runtime.stores import Stores, scheme_of
+from tradewind.runtime.stores import Stores
+from tradewind.runtime.workspace import listed_artifacts
 
-__all__ = ["Staging", "listed_artifacts"]
+__all__ = ["Staging"]
 
 THREADS = 8
 # Worth a line in the log.
@@ -147,21 +148,6 @@ class Staging:
     def _report(self, verb: str, name: str, size: int | None, seconds: float) -> None:
         if (size or 0) >= LARGE_BYTES or seconds >= LONG_SECONDS:
             self._log(f"{verb} artifact {name!r}: {(size or 0) / 1e6:.1f} MB in {seconds:.1f} s")
-
-
-def listed_artifacts(side: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and artifact for every artifact of one side of an executor input."""
-    for name, listed in side.get("artifacts", {}).items():
-        for artifact in listed.get("artifacts", ()):
-            yield name, artifact
-
-
-def is_external(uri: str) -> bool:
-    """Tell whether this is a URI, and not a local path."""
-    try:
-        return not uri.startswith("/") and bool(scheme_of(uri))
-    except StoreError:
-        return False
 
 
 def _has_no_content(artifact: dict[str, Any]) -> bool:

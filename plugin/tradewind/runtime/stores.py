@@ -13,9 +13,9 @@ import os
 import time
 from typing import Any, BinaryIO, Callable, Mapping, TypeVar
 
-from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
+from tradewind.runtime.failures import MissingError, RefusedError, StoreError, UnavailableError
 
-__all__ = ["CHUNK", "Store", "Stores", "scheme_of"]
+__all__ = ["CHUNK", "Store", "Stores", "is_external", "scheme_of"]
 
 CHUNK = 1 << 20
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
@@ -197,6 +197,14 @@ def scheme_of(uri: str) -> str:
             return "file"
         raise MissingError(f"{uri[:200]!r} is not the URI of an artifact")
     return scheme.lower()
+
+
+def is_external(uri: str) -> bool:
+    """Tell whether this is a URI, and not a local path."""
+    try:
+        return not uri.startswith("/") and bool(scheme_of(uri))
+    except StoreError:
+        return False
 
 
 def _open(scheme: str, environ: Mapping[str, str], attempt_seconds: float) -> Store:

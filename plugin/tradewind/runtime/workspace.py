@@ -12,7 +12,7 @@ import copy
 import os
 from typing import Any, Iterator
 
-__all__ = ["DEFAULT_WORKDIR", "declared_paths", "relocate", "workdir"]
+__all__ = ["DEFAULT_WORKDIR", "declared_paths", "listed_artifacts", "relocate", "workdir"]
 
 DEFAULT_WORKDIR = "/tmp/tradewind"
 
@@ -26,6 +26,13 @@ def declared_paths(executor_input: dict[str, Any]) -> list[str]:
     """Return every path that an executor input declares, longest first."""
     found = {holder[key] for holder, key in _places(executor_input)}
     return sorted(found, key=lambda path: (-len(path), path))
+
+
+def listed_artifacts(side: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and artifact for every artifact of one side of an executor input."""
+    for name, listed in side.get("artifacts", {}).items():
+        for artifact in listed.get("artifacts", ()):
+            yield name, artifact
 
 
 def relocate(task: dict[str, Any], root: str) -> dict[str, Any]:

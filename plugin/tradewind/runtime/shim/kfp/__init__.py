@@ -4,10 +4,11 @@ Only what a running component needs is here. When the environment has the real p
 (`kfp.compiler`, `kfp.client`, ...) are found behind this one.
 """
 
-from pkgutil import extend_path
+import os
+import sys
 from typing import Any
 
-__path__ = extend_path(__path__, __name__)
+__path__ += [path for entry in sys.path if os.path.isdir(path := os.path.join(entry, __name__))]
 __version__ = "2.17.0"
 
 TYPE_CHECK = True

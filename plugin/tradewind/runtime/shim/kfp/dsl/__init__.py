@@ -4,12 +4,13 @@
 since modules of containerised components mention it, and does nothing.
 """
 
-from pkgutil import extend_path
+import os
+import sys
 from typing import Any
 
-__path__ = extend_path(__path__, __name__)
+__path__ += [path for entry in sys.path if os.path.isdir(path := os.path.join(entry, "kfp", "dsl"))]
 
-from tradewind.runtime.annotations import (
+from tradewind.runtime.annotations import (  # noqa: E402
     EmbeddedInput,  # noqa: F401
     Input,
     InputPath,
@@ -18,7 +19,7 @@ from tradewind.runtime.annotations import (
     PipelineTaskFinalStatus,
     TaskConfig,
 )
-from tradewind.runtime.artifacts import (
+from tradewind.runtime.artifacts import (  # noqa: E402
     HTML,
     Artifact,
     ClassificationMetrics,
