@@ -120,8 +120,13 @@ _MIDDLE = "text-anchor='middle'"
 _END = "text-anchor='end'"
 
 
+def _printable(text: str) -> str:
+    # XML has no place for control characters, not even escaped.
+    return "".join(char if char.isprintable() else " " for char in names.clean(text))
+
+
 def _short(text: str, length: int = 16) -> str:
-    text = "".join(char if char.isprintable() else " " for char in names.clean(text))
+    text = _printable(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
@@ -158,7 +163,7 @@ def _matrix_svg(categories: Sequence[str], rows: Sequence[Sequence[float]]) -> s
             name = f"{categories[i]} → {categories[j]}: {_count(value)} ({share:.1%})"
             parts.append(
                 f"<rect x='{x:.1f}' y='{y:.1f}' width='{cell - 2:.1f}' height='{cell - 2:.1f}' rx='3' "
-                f"fill='{fill}'><title>{escape(names.clean(name))}</title></rect>"
+                f"fill='{fill}'><title>{escape(_printable(name))}</title></rect>"
             )
             if cell >= 20:
                 ink = "#ffffff" if share > 0.5 else _INK
@@ -177,11 +182,13 @@ def _matrix_svg(categories: Sequence[str], rows: Sequence[Sequence[float]]) -> s
                     parts.append(
                         _text(x + cell / 2 - 1, middle + 16, f"{share:.0%}", size=10, fill=ink, more=_MIDDLE)
                     )
+    # Names that would run into one another are turned.
+    turned = max(len(_short(category)) for category in categories) * size * 0.6 > cell
     for j, category in enumerate(categories):
         x, y = left + j * cell + cell / 2, top + side + 16
-        turn = f"{_END} transform='rotate(-35 {x:.1f} {y:.1f})'" if count > 4 else _MIDDLE
+        turn = f"{_END} transform='rotate(-35 {x:.1f} {y:.1f})'" if turned else _MIDDLE
         parts.append(_text(x, y, _short(category), size=size, more=turn))
-    return _card(left + side + 24, top + side + (90 if count > 4 else 36), "Confusion matrix", "".join(parts))
+    return _card(left + side + 24, top + side + (90 if turned else 36), "Confusion matrix", "".join(parts))
 
 
 def _roc_svg(points: Sequence[tuple[float, float, float | None]]) -> str:

@@ -21,7 +21,7 @@ from tradewind.tracking.records import Reference
 from tradewind.tracking.rest import MlflowRest, RejectedError
 from tradewind.tracking.runs import FoundRun, Runs, items
 
-__all__ = ["Lineage", "model_ids", "references"]
+__all__ = ["Lineage", "model_id_in", "model_ids", "references"]
 
 _MODEL_IN_URI = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts(?:/|$)")
 _READY, _UPLOAD_FAILED = "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED"
@@ -33,20 +33,26 @@ _DIGEST_LENGTH = 12
 def references(
     artifacts: Mapping[str, Sequence[Reference]], schema_title: str
 ) -> Iterator[tuple[str, Reference]]:
-    """Name of the input or output and reference, of all artifacts of a type."""
+    """Name of the input or output and reference, of all artifacts of a type; members of a list are numbered."""
     for name, listed in artifacts.items():
-        for reference in listed:
+        for index, reference in enumerate(listed):
             if (reference.get("type") or {}).get("schemaTitle") == schema_title:
-                yield name, reference
+                yield (name if len(listed) == 1 else f"{name}/{index}"), reference
+
+
+def model_id_in(uri: str) -> str:
+    """The logged model that an artifact URI lies in; empty for any other URI."""
+    match = _MODEL_IN_URI.search(uri)
+    return match[1] if match else ""
 
 
 def model_ids(artifacts: Mapping[str, Sequence[Reference]]) -> dict[str, Reference]:
     """The logged models among the artifacts, by MLflow's id."""
     found: dict[str, Reference] = {}
     for _, reference in references(artifacts, "system.Model"):
-        match = _MODEL_IN_URI.search(str(reference.get("uri", "")))
-        if match:
-            found[match[1]] = reference
+        model_id = model_id_in(str(reference.get("uri", "")))
+        if model_id:
+            found[model_id] = reference
     return found
 
 
@@ -81,24 +87,31 @@ class Lineage:
 
     # --- models ---------------------------------------------------------------------------------------
 
-    def announce(self, run: FoundRun, step: str, outputs: Iterable[str]) -> dict[str, str]:
+    def announce(
+        self, run: FoundRun, step: str, outputs: Iterable[str], params: Mapping[str, Any]
+    ) -> dict[str, str]:
         """Make a logged model, still pending, for each output; its artifact root by the output's name."""
         outputs = list(outputs)
         there = {} if run.new or not outputs else self._of_run(run.experiment_id, run.run_id)
-        return {
-            output: (there.get(self._model_name(step, output)) or self._create(run, step, output))["root"]
-            for output in outputs
-        }
+        roots = {}
+        for output in outputs:
+            model = there.get(self._model_name(step, output)) or self._create(run, step, output, params)
+            roots[output] = model["root"]
+        return roots
 
     def _model_name(self, step: str, output: str) -> str:
         return names.model_name(f"{step}-{output}")
 
-    def _create(self, run: FoundRun, step: str, output: str) -> dict[str, str]:
+    def _create(self, run: FoundRun, step: str, output: str, params: Mapping[str, Any]) -> dict[str, str]:
         name = self._model_name(step, output)
         body = {
             "experiment_id": run.experiment_id,
             "name": name,
             "source_run_id": run.run_id,
+            "params": [
+                {"key": key, "value": names.cut(names.text(value), names.MAX_PARAM_VALUE)}
+                for key, value in names.keyed(params).items()
+            ],
             "tags": items({"tradewind.step": step, "tradewind.output": output}),
         }
         try:

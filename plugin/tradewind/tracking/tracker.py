@@ -8,23 +8,22 @@ truth; a part that MLflow refuses does not keep the others from being written.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from tradewind.tracking import names
 from tradewind.tracking.batches import Batches
-from tradewind.tracking.lineage import Lineage, model_ids, references
-from tradewind.tracking.notes import run_note, step_note
+from tradewind.tracking.content import end_tags, numbers, run_tags, step_metrics, step_name, step_tags
+from tradewind.tracking.lineage import Lineage, model_id_in, model_ids, references
 from tradewind.tracking.records import PipelineRunRecord, StepRecord, TrackedRun
 from tradewind.tracking.rest import MlflowRest, RejectedError
-from tradewind.tracking.runs import GROUP_TAG, KEY_TAG, KIND_TAG, FoundRun, Runs
+from tradewind.tracking.runs import GROUP_TAG, KEY_TAG, FoundRun, Runs
 
-__all__ = ["Tracker", "step_metrics"]
+__all__ = ["Tracker"]
 
-_METRICS_TYPES = ("system.Metrics", "system.ClassificationMetrics")
 _CHART_TYPES = ("system.ClassificationMetrics", "system.SlicedClassificationMetrics")
 _CONTENT_TYPES = {
     ".svg": "image/svg+xml",
@@ -56,7 +55,7 @@ class Tracker:
         Args:
             run: the run, where it is known: saves looking for it.
         """
-        group = names.digest(record.key)
+        group = _group(record)
         with self.rest.operation():
             if run is None:
                 found = self._claim_run(record, group)
@@ -67,34 +66,23 @@ class Tracker:
             return run
 
     def _claim_run(self, record: PipelineRunRecord, group: str) -> FoundRun:
-        tags = {
-            **record.tags,
-            KIND_TAG: "pipeline",
-            GROUP_TAG: group,
-            "tradewind.dag_id": record.dag_id,
-            "tradewind.run_id": record.run_id,
-            "tradewind.pipeline": record.pipeline,
-            "mlflow.source.name": record.dag_id,
-            "mlflow.source.type": "JOB",
-            "mlflow.note.content": run_note(record),
-        }
         return self._runs.claim(
             self._runs.experiment(record.experiment),
             key=names.digest("pipeline", record.key),
             name=record.name,
             start_ms=record.start_ms,
-            tags={key: value for key, value in tags.items() if value},
+            tags={**run_tags(record), GROUP_TAG: group},
             look_first=True,
         )
 
     def _write_run_parts(self, record: PipelineRunRecord, run: TrackedRun, was: str) -> None:
-        numbers, tags = _numbers(record.outputs)
+        metrics, tags = numbers(record.outputs)
         parts: list[Callable[[], None]] = []
         if record.params:
             parts.append(lambda: self._batches.params(run.run_id, record.params))
-        if numbers or tags:
+        if metrics or tags:
             when = record.end_ms or _now()
-            parts.append(lambda: self._batches.metrics(run.run_id, numbers, timestamp_ms=when, tags=tags))
+            parts.append(lambda: self._batches.metrics(run.run_id, metrics, timestamp_ms=when, tags=tags))
         if record.status != was or record.end_ms:
             parts.append(lambda: self._runs.end(run.run_id, record.status, record.end_ms))
         _each(parts)
@@ -143,8 +131,8 @@ class Tracker:
             found = self._claim_step(record, parent, look_first=False)
             if not found.new and found.status != "RUNNING":
                 self._runs.end(found.run_id, "RUNNING", None)
-            models = self._lineage.announce(found, record.step, model_outputs)
-            run = replace(_tracked(found, names.digest(f"{record.dag_id}/{record.run_id}")), models=models)
+            models = self._lineage.announce(found, record.step, model_outputs, record.params)
+            run = replace(_tracked(found, _group(record)), models=models)
             if record.params:
                 _each([lambda: self._batches.params(run.run_id, record.params)])
             return run
@@ -164,43 +152,24 @@ class Tracker:
             if run is None:
                 # A cache hit is written once and at once; what waited has probably been begun.
                 found = self._claim_step(record, parent, look_first=record.cached_from is None)
-                run = _tracked(found, names.digest(f"{record.dag_id}/{record.run_id}"))
+                run = _tracked(found, _group(record))
             self._finish(record, run, parent, params=True)
             return run
 
     def _claim_step(self, record: StepRecord, parent: TrackedRun, *, look_first: bool) -> FoundRun:
-        name = record.display_name or record.step
-        if record.map_index >= 0:
-            name += f" [{record.map_index}]"
-        if record.try_number > 1:
-            name += f" (try {record.try_number})"
-        tags = {
-            **record.tags,
-            KIND_TAG: "step",
-            GROUP_TAG: names.digest(f"{record.dag_id}/{record.run_id}"),
-            "tradewind.dag_id": record.dag_id,
-            "tradewind.run_id": record.run_id,
-            "tradewind.task_id": record.step,
-            "tradewind.map_index": str(record.map_index),
-            "tradewind.try_number": str(record.try_number),
-            "mlflow.parentRunId": parent.run_id,
-            "mlflow.source.name": record.dag_id,
-            "mlflow.source.type": "JOB",
-            "mlflow.note.content": step_note(record),
-        }
         return self._runs.claim(
             parent.experiment_id,
             key=names.digest("step", record.key),
-            name=name,
+            name=step_name(record),
             start_ms=record.start_ms,
-            tags={key: value for key, value in tags.items() if value},
+            tags={**step_tags(record, parent), GROUP_TAG: _group(record)},
             look_first=look_first,
         )
 
     def _finish(self, record: StepRecord, run: TrackedRun, parent: TrackedRun, *, params: bool) -> None:
         when = record.end_ms or _now()
         metrics = step_metrics(record)
-        tags = _end_tags(record)
+        tags = end_tags(record)
         parts: list[Callable[[], None]] = []
         if params and record.params:
             parts.append(lambda: self._batches.params(run.run_id, record.params))
@@ -246,16 +215,22 @@ class Tracker:
             lambda: lineage.log_inputs(run.run_id, record.inputs, record.artifacts, models=True),
             lambda: lineage.log_inputs(parent.run_id, record.inputs, record.artifacts, models=False),
         ]
+        announced = {model_id for root in run.models.values() if (model_id := model_id_in(root))}
+        if announced - made.keys():
+            # The step's code put its model elsewhere.
+            parts.append(lambda: lineage.fail(run.experiment_id, run.run_id))
         if made:
             if not cached:
                 parts.append(lambda: lineage.finalize(made))
             parts.append(lambda: lineage.log_outputs(run.run_id, made))
             parts.append(lambda: lineage.log_outputs(parent.run_id, made))
         about = made or read
-        if metrics and len(about) == 1 and not cached:
+        # MLflow's model pages show what is not finite as 0.
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        if finite and len(about) == 1 and not cached:
             (model_id,) = about
             parts.append(
-                lambda: self._batches.metrics(run.run_id, metrics, timestamp_ms=when, model_id=model_id)
+                lambda: self._batches.metrics(run.run_id, finite, timestamp_ms=when, model_id=model_id)
             )
         parts.append(lambda: self._upload_charts(record, run))
         return parts
@@ -287,58 +262,8 @@ class Tracker:
                 self.rest.upload_artifact(run.run_id, path, data)
 
 
-def step_metrics(record: StepRecord) -> dict[str, float]:
-    """All metrics of a step: number outputs, scalars of its Metrics artifacts, `record.metrics`.
-
-    Scalars keep their names; when a step has several Metrics artifacts, the artifact's name stands
-    before them: `train_metrics/accuracy`. On equal names the later of the three wins.
-    """
-    metrics, _ = _numbers(record.outputs)
-    found = [pair for title in _METRICS_TYPES for pair in references(record.artifacts, title)]
-    scalars = [
-        (
-            name,
-            {
-                key: number
-                for key, value in (reference.get("metadata") or {}).items()
-                if (number := names.number(value)) is not None
-            },
-        )
-        for name, reference in found
-    ]
-    scalars = [(name, values) for name, values in scalars if values]
-    for name, values in scalars:
-        prefix = f"{name}/" if len(scalars) > 1 else ""
-        metrics.update({prefix + key: value for key, value in values.items()})
-    metrics.update(record.metrics)
-    return metrics
-
-
-def _numbers(outputs: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
-    """Output parameters as metrics and, where they are no numbers, as tags."""
-    metrics: dict[str, float] = {}
-    tags: dict[str, str] = {}
-    for name, value in outputs.items():
-        number = None if isinstance(value, bool) else names.number(value)
-        if number is None:
-            tags[f"tradewind.output.{name}"] = names.text(value)
-        else:
-            metrics[name] = number
-    return metrics, tags
-
-
-def _end_tags(record: StepRecord) -> dict[str, str]:
-    _, tags = _numbers(record.outputs)
-    if record.error:
-        tags["tradewind.error"] = record.error
-        tags["mlflow.note.content"] = step_note(record)
-    if record.cached_from is not None:
-        tags["tradewind.cached"] = "true"
-        tags["mlflow.note.content"] = step_note(record)
-        source = record.cached_from.get("mlflow_run_id")
-        if source:
-            tags["tradewind.cached_from"] = source
-    return {**record.tags, **tags}
+def _group(record: PipelineRunRecord | StepRecord) -> str:
+    return names.digest(f"{record.dag_id}/{record.run_id}")
 
 
 def _tracked(found: FoundRun, group: str) -> TrackedRun:
