@@ -7,7 +7,6 @@ and parks it in XCom. With `tracking="required"` the error is raised instead.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ __all__ = ["MlflowAccess", "Tracking", "parent_run"]
 T = TypeVar("T")
 
 STEP_BUDGET_SECONDS = 4.0
-"""How long one step waits for MLflow, at its begin and again at its end."""
+"""How long a task waits for MLflow, each time that it has something to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +120,14 @@ class Tracking:
         access: where MLflow is.
     """
 
-    def __init__(self, mode: TrackingMode, access: MlflowAccess, log: logging.Logger) -> None:
+    def __init__(self, mode: TrackingMode, access: MlflowAccess, log: Any) -> None:
         self.mode = mode
         self.access = access
         self._log = log
         self._tracker: Tracker | None = None
 
     @classmethod
-    def of(cls, pipeline: RunSettings, log: logging.Logger) -> Self | None:
+    def of(cls, pipeline: RunSettings, log: Any) -> Self | None:
         """Return the task's tracking, None when it is off.
 
         Raises:
@@ -148,21 +147,18 @@ class Tracking:
             return None
         return cls(mode, access, log)
 
-    def attempt(
-        self, what: str, call: Callable[[Tracker], T], *, budget_seconds: float = STEP_BUDGET_SECONDS
-    ) -> T | None:
+    def attempt(self, what: str, call: Callable[[Tracker], T]) -> T | None:
         """Call MLflow; None when it could not be done and tracking is not required.
 
         Args:
             what: for the warning: "the begin of the step".
             call: gets the tracker.
-            budget_seconds: for each request of the call; the task's first call decides.
 
         Raises:
             TradewindError: with `tracking="required"`.
         """
         if self._tracker is None:
-            self._tracker = self.access.tracker(budget_seconds)
+            self._tracker = self.access.tracker(STEP_BUDGET_SECONDS)
         try:
             return call(self._tracker)
         except TradewindError as error:

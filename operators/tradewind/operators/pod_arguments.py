@@ -102,7 +102,8 @@ def _problems(arguments: Mapping[Any, Any], place: str) -> Iterator[Problem]:
 
 
 _BY_KEY = ("annotations", "env_vars", "labels", "node_selector")
-_APPENDED = (
+_JOINED = (
+    *_BY_KEY,
     "callbacks",
     "configmaps",
     "env_from",
@@ -112,6 +113,7 @@ _APPENDED = (
     "volume_mounts",
     "volumes",
 )
+_LISTS = (list, tuple)
 
 
 def merge_pod_arguments(*levels: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,12 +128,8 @@ def merge_pod_arguments(*levels: Mapping[str, Any]) -> dict[str, Any]:
             before = merged.get(name)
             if name in _BY_KEY and isinstance(before, Mapping) and isinstance(value, Mapping):
                 merged[name] = {**before, **value}
-            elif name in (*_BY_KEY, *_APPENDED) and _is_list(before) and _is_list(value):
+            elif name in _JOINED and isinstance(before, _LISTS) and isinstance(value, _LISTS):
                 merged[name] = [*before, *value]
             else:
                 merged[name] = value
     return merged
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)

@@ -15,8 +15,8 @@ from tradewind.operators.links import ArtifactsLink, MlflowRunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from tradewind.operators.execution import StepExecution
 
+    from tradewind.operators.execution import StepExecution
     from tradewind.operators.settings import RunSettings
     from tradewind.plan.model import Step
 

@@ -28,6 +28,7 @@ EndKind = Literal[
     "output_error",
     "store_error",
     "protocol_error",
+    "stopped_error",
     "no_result",
     "out_of_memory",
     "deadline_exceeded",
@@ -51,6 +52,7 @@ RETRIED: frozenset[EndKind] = frozenset(
         "package_error",
         "input_error",
         "store_error",
+        "stopped_error",
         "no_result",
         "deadline_exceeded",
         "evicted",
@@ -238,6 +240,7 @@ _REPORTED: dict[str, tuple[str, str]] = {
         "the artifact store did not answer in time",
         "Check the store; [tradewind] store_timeout_seconds says how long pods wait.",
     ),
+    "stopped_error": ("the step was stopped from outside", "A retry runs the step again."),
     "protocol_error": ("the operator and the pod do not understand each other", "Report this as an error."),
 }
 

@@ -9,9 +9,11 @@ from tradewind.cluster.pods import Pod
 
 __all__ = [
     "conditions",
+    "container_names",
     "container_statuses",
     "has_ended",
     "has_started",
+    "init_runs",
     "init_statuses",
     "phase",
     "terminated",
@@ -32,6 +34,18 @@ def container_statuses(pod: Pod) -> list[dict[str, Any]]:
 def init_statuses(pod: Pod) -> list[dict[str, Any]]:
     """The statuses of the init containers."""
     return list((pod.get("status") or {}).get("initContainerStatuses") or [])
+
+
+def init_runs(pod: Pod) -> bool:
+    """Say whether an init container is running."""
+    return any((status.get("state") or {}).get("running") is not None for status in init_statuses(pod))
+
+
+def container_names(pod: Pod, *, init: bool = True) -> list[str]:
+    """Names of the pod's containers, init containers first."""
+    spec = pod.get("spec") or {}
+    first = (spec.get("initContainers") or []) if init else []
+    return [item["name"] for item in (*first, *(spec.get("containers") or []))]
 
 
 def conditions(pod: Pod) -> dict[str, dict[str, Any]]:

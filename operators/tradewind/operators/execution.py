@@ -1,0 +1,218 @@
+"""One try of a step, from its inputs to its XCom.
+
+In this order, so that nothing is waited for that is not needed yet: inputs, cache, MLflow's run (its id goes
+into the pod), pod; and while the pod starts, the links. A cache hit and an importer end before anything of
+Kubernetes is imported. What MLflow could not take is parked in XCom for `run_end`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+
+from tradewind.cluster import StepIdentity
+from tradewind.errors import TradewindError
+from tradewind.operators.caching import StepCache
+from tradewind.operators.configuration import configuration
+from tradewind.operators.failures import airflow_errors
+from tradewind.operators.importer import imported
+from tradewind.operators.inputs import StepInputs, Upstream, resolve_inputs
+from tradewind.operators.pod_arguments import merge_pod_arguments
+from tradewind.operators.request import PodRequest
+from tradewind.operators.step_tracking import StepTracking
+from tradewind.operators.storage import Places, fetch, require_store
+from tradewind.operators.task import PodTask, read_message, step_result
+from tradewind.plan.model import Importer
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from tradewind.operators.pod import StepPodOperator
+    from tradewind.operators.step import StepOperator
+
+__all__ = ["StepExecution", "StepKilled"]
+
+
+class StepKilled(BaseException):
+    """The task is being killed. Not an Exception: nothing on the way may take it for an error of its own."""
+
+
+class StepExecution:
+    """Runs one try of one step.
+
+    Args:
+        operator: the task, holds the step and the settings.
+        context: Airflow's.
+    """
+
+    def __init__(self, operator: StepOperator, context: Context) -> None:
+        ti: Any = context["ti"]
+        self._operator = operator
+        self._context = context
+        self._ti = ti
+        self._step = operator.step
+        self._pipeline = operator.pipeline
+        self._identity = StepIdentity(ti.dag_id, ti.run_id, ti.task_id, _map_index(ti))
+        self._try_number = int(ti.try_number)
+        self._tracking: StepTracking | None = None
+        self._pod: StepPodOperator | None = None
+        self._running = False
+        self._killed = False
+
+    def run(self) -> dict[str, Any]:
+        """Run the step; returns its XCom.
+
+        Raises:
+            AirflowFailException: trying again cannot help.
+            AirflowException: the step failed or was killed.
+        """
+        self._running = True
+        try:
+            with airflow_errors():
+                return self._run()
+        except StepKilled:
+            self._end_badly("KILLED", "the task was killed")
+            raise AirflowException("The step was killed, and its pod with it.") from None
+        except AirflowTaskTimeout:
+            self._end_badly("FAILED", "the task ran longer than its execution_timeout")
+            raise
+        finally:
+            self._running = False
+
+    def kill(self) -> None:
+        """End the pod, and then `run`. Called in a signal handler, or after `run` has ended.
+
+        Raises:
+            StepKilled: to interrupt `run`.
+        """
+        if self._killed:
+            return
+        self._killed = True
+        if self._pod is not None:
+            self._pod.kill()
+        if self._running:
+            raise StepKilled
+
+    # --- the way -------------------------------------------------------------------------------------------
+
+    def _run(self) -> dict[str, Any]:
+        upstream = Upstream(self._ti)
+        run = upstream.run()
+        placeholders = self._placeholders(run.job_id, run.job_name)
+        inputs = resolve_inputs(self._step, run, upstream, placeholders)
+        self._tracking = StepTracking(self._operator, self._identity, inputs, run, self._ti)
+        if isinstance(self._step.action, Importer):
+            result = imported(self._step, inputs, run, upstream, placeholders)
+            self._tracking.write(result)
+            return result
+        require_store(self._step, self._pipeline)
+        cache = StepCache.of(self._step, self._pipeline, inputs, self._pod_arguments())
+        if cache is not None:
+            hit = cache.lookup(self._operator.log)
+            if hit is not None:
+                self._tracking.write(hit)
+                return hit
+        return self._run_pod(inputs, placeholders, cache)
+
+    def _run_pod(
+        self, inputs: StepInputs, placeholders: Mapping[str, str], cache: StepCache | None
+    ) -> dict[str, Any]:
+        tracking = self._tracking
+        assert tracking is not None
+        adopted = self._try_number > 1 and self._adopt(inputs, placeholders)
+        tracking.begin()
+        if not adopted:
+            self._pod = self._prepared(inputs, placeholders)
+        pod = self._pod
+        assert pod is not None
+        try:
+            pod.launch()
+            tracking.announce()
+            outcome = pod.observe()
+            if not outcome.end.succeeded:
+                raise outcome.end.error(outcome.pod)
+            result = {**step_result(self._step, outcome.message, fetch), "cached_from": None}
+            tracking.finish(result)
+        except (TradewindError, AirflowException) as error:
+            tracking.fail(error)
+            raise
+        finally:
+            pod.collected()
+        if cache is not None:
+            cache.store(result, tracking.source(), self._operator.log)
+        return result
+
+    def _adopt(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> bool:
+        """Take over the pod of an earlier try; the step's record in MLflow is then that try's."""
+        pod = self._prepared(inputs, placeholders)
+        try_number = pod.adopt()
+        if try_number is None:
+            return False
+        self._pod = pod
+        assert self._tracking is not None
+        self._tracking.continue_try(try_number)
+        return True
+
+    def _prepared(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> StepPodOperator:
+        from tradewind.operators.pod import StepPodOperator
+
+        tracking = self._tracking
+        assert tracking is not None
+        places = Places.plan(self._step, self._pipeline, self._identity, self._try_number, tracking.run)
+        settings = configuration()
+        task = PodTask.of(self._step, inputs, places, placeholders, settings.store_timeout_seconds)
+        request = PodRequest(
+            identity=self._identity,
+            try_number=self._try_number,
+            command=task.command,
+            image=task.image,
+            environment=task.environment,
+            protocol=tracking.pod_environment(),
+            secrets=tracking.pod_secrets(),
+            resources=task.resources,
+            arguments=self._pod_arguments(),
+            plain=task.plain,
+        )
+        pod = StepPodOperator(request=request, context=self._context, read_result=read_message)
+        pod.prepare()
+        return pod
+
+    def _pod_arguments(self) -> dict[str, Any]:
+        settings = configuration()
+        where = {
+            "kubernetes_conn_id": self._pipeline.cluster or settings.kubernetes_conn_id,
+            "namespace": self._pipeline.namespace or settings.namespace,
+        }
+        return merge_pod_arguments(where, settings.pod_defaults, self._pipeline.pod, self._operator.pod)
+
+    def _placeholders(self, job_id: str, job_name: str) -> dict[str, str]:
+        dag_run: Any = self._context["dag_run"]
+        created = dag_run.run_after or dag_run.start_date
+        return {
+            "pipeline_job_name": job_name,
+            "pipeline_job_resource_name": job_name,
+            "pipeline_job_uuid": job_id,
+            "pipeline_task_name": self._step.id.rpartition(".")[2],
+            "pipeline_task_uuid": self._identity.label,
+            "pipeline_root": self._pipeline.pipeline_root,
+            "pipeline_job_create_time_utc": _utc(created),
+            "pipeline_job_schedule_time_utc": _utc(dag_run.logical_date or created),
+        }
+
+    def _end_badly(self, status: Literal["FAILED", "KILLED"], why: str) -> None:
+        """Delete the pod, close the step's MLflow run: within the seconds that a dying process has."""
+        if self._pod is not None:
+            self._pod.kill()
+        if self._tracking is not None:
+            self._tracking.interrupt(status, why)
+
+
+def _map_index(ti: Any) -> int:
+    return -1 if ti.map_index is None else int(ti.map_index)
+
+
+def _utc(moment: Any) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment.timestamp())) if moment else ""

@@ -1,0 +1,46 @@
+"""Importers: an artifact that exists already becomes a step's output. No pod, no copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tradewind.errors import FatalError
+from tradewind.operators.inputs import RunFacts, StepInputs, Upstream
+from tradewind.plan import evaluate, resolve_value
+from tradewind.plan.model import Importer, Step
+
+__all__ = ["imported"]
+
+
+def imported(
+    step: Step, inputs: StepInputs, run: RunFacts, upstream: Upstream, placeholders: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the XCom of an importer.
+
+    The artifact is taken as it is: whether it exists is seen by the step that reads it, and its content has
+    no digest, so that for the cache its URI stands for it.
+
+    Raises:
+        FatalError: the URI is no URI.
+    """
+    action = step.action
+    if not isinstance(action, Importer):
+        raise TypeError(f"step {step.id!r} is no importer")
+    uri = evaluate(action.uri, run.parameters, upstream.output, placeholders)
+    if not isinstance(uri, str) or not (uri.startswith("/") or ":/" in uri):
+        raise FatalError(
+            f"step {step.id!r} imports {uri!r}, which is no URI", remedy="Give it as scheme://place/path."
+        )
+    metadata = resolve_value(
+        dict(action.metadata), {"inputs": {"parameterValues": dict(inputs.parameters)}}, placeholders
+    )
+    artifact_type = {"schemaTitle": action.schema_title, "schemaVersion": action.schema_version}
+    return {
+        "parameters": {},
+        "artifacts": {
+            name: [{"name": name, "type": artifact_type, "uri": uri, "metadata": metadata}]
+            for name in step.output_artifacts
+        },
+        "cached_from": None,
+    }

@@ -1,0 +1,103 @@
+"""What `run_start` does: parameters, then the parent run in MLflow."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
+from tradewind.operators.mlflow import Tracking
+from tradewind.operators.parameters import resolve_parameters
+from tradewind.operators.pending import PENDING_KEY, write_pending
+from tradewind.operators.settings import RUN_END, RunSettings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from tradewind.operators.run import RunStartOperator
+    from tradewind.tracking import PipelineRunRecord, TrackedRun
+
+__all__ = ["open_run", "run_links", "run_record"]
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://tradewind.dev/runs")
+
+
+def open_run(operator: RunStartOperator, context: Context) -> dict[str, Any]:
+    """Resolve the run's parameters and make its MLflow run; returns the XCom of `run_start`.
+
+    Raises:
+        FatalError: a parameter is missing or has the wrong type.
+        TradewindError: MLflow is away and tracking is required.
+    """
+    ti: Any = context["ti"]
+    pipeline = operator.pipeline
+    parameters = resolve_parameters(
+        operator.parameters,
+        dict(context["params"]),
+        operator.templated_params,
+        context,
+        operator.get_template_env(),
+    )
+    key = f"{ti.dag_id}/{ti.run_id}"
+    job_id = uuid.uuid5(NAMESPACE, key)
+    return {
+        "parameters": parameters,
+        "run": {"key": key, "job_id": str(job_id), "job_name": f"{pipeline.pipeline}-{job_id.hex[:8]}"},
+        "tracking": _track(operator, context, parameters),
+    }
+
+
+def _track(operator: RunStartOperator, context: Context, parameters: dict[str, Any]) -> dict[str, Any] | None:
+    tracking = Tracking.of(operator.pipeline, operator.log)
+    if tracking is None:
+        return None
+    record = run_record(operator.pipeline, context, parameters)
+    run = tracking.attempt("the begin of the run", lambda tracker: tracker.write_run(record))
+    if run is not None:
+        operator.links = run_links(tracking, run)
+        _write_what_earlier_runs_left(operator, context, tracking)
+    return {
+        "experiment": record.experiment,
+        "experiment_id": run.experiment_id if run else None,
+        "run_id": run.run_id if run else None,
+        "artifact_uri": run.artifact_uri if run else None,
+        "group": run.group if run else None,
+        "pending": None if run else record.to_dict(),
+    }
+
+
+def _write_what_earlier_runs_left(operator: RunStartOperator, context: Context, tracking: Tracking) -> None:
+    ti: Any = context["ti"]
+    left = ti.xcom_pull(task_ids=RUN_END, key=PENDING_KEY, include_prior_dates=True, map_indexes=-1)
+    if not left:
+        return
+    rest = tracking.attempt("what an earlier run had left", lambda tracker: write_pending(tracker, left))
+    if rest == []:
+        operator.log.info("Wrote what an earlier run could not write to MLflow.")
+
+
+def run_record(pipeline: RunSettings, context: Context, parameters: dict[str, Any]) -> PipelineRunRecord:
+    """Return the record of a pipeline run that has just begun."""
+    from tradewind.tracking import PipelineRunRecord
+
+    ti: Any = context["ti"]
+    dag_run: Any = context["dag_run"]
+    begun = dag_run.start_date or dag_run.run_after
+    return PipelineRunRecord(
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        experiment=pipeline.experiment_name,
+        name=ti.run_id,
+        pipeline=pipeline.pipeline,
+        start_ms=int(begun.timestamp() * 1000),
+        params=parameters,
+        airflow_url=ti.log_url.partition("/tasks/")[0],
+    )
+
+
+def run_links(tracking: Tracking, run: TrackedRun) -> dict[str, str]:
+    """Return the addresses of an MLflow run's pages, by XCom key."""
+    from tradewind.tracking import ui_run_artifacts_url, ui_run_url
+
+    place = (tracking.access.ui_uri, run.experiment_id, run.run_id)
+    return {MLFLOW_URL: ui_run_url(*place), ARTIFACTS_URL: ui_run_artifacts_url(*place)}

@@ -1,0 +1,296 @@
+"""A step's pod: KubernetesPodOperator as teams know it, with another engine inside.
+
+What stays is everything a team configures: connections, every argument, pod templates, `pod_mutation_hook`,
+callbacks, `on_finish_action`. What goes is the waiting: one watch instead of polls, the termination message
+instead of a sidecar, a name that can be found again instead of a random one, one readable error instead of a
+dump. The module is imported when a pod is needed, never by a DAG file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from kubernetes.client import ApiClient, CoreV1Api
+from kubernetes.config import ConfigException
+
+from tradewind.cluster.adoption import OwnPod, adopt, create_or_adopt
+from tradewind.cluster.names import COLLECTED_LABEL
+from tradewind.cluster.observation import Observation, ObservationOptions
+from tradewind.cluster.pods import Pod, Pods
+from tradewind.errors import ConfigurationError, TradewindError
+from tradewind.operators.models import environment, model, resources, typed_arguments, with_workdir
+from tradewind.operators.request import PodOutcome, PodRequest
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from kubernetes.client import models as k8s
+
+    from tradewind.cluster.ends import PodEnd
+
+__all__ = ["StepPodOperator"]
+
+COLLECT_SECONDS = 60.0
+KILL_SECONDS = 2.5  # Airflow kills a task process five seconds after it has asked it to end
+
+
+class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
+    """Runs the pod of one step try. Made inside `StepOperator.execute`, never part of a DAG.
+
+    Args:
+        request: what to run.
+        context: of the task; templates in the DAG author's pod arguments are rendered with it.
+        read_result: makes the runtime's report of a termination message.
+    """
+
+    env_vars: Any
+    labels: Any
+    volumes: Any
+    volume_mounts: Any
+
+    def __init__(
+        self,
+        *,
+        request: PodRequest,
+        context: Context,
+        read_result: Callable[[str], dict[str, Any] | None],
+    ) -> None:
+        author = typed_arguments(request.arguments)
+        self._author = frozenset(author)
+        super().__init__(
+            task_id=context["task"].task_id,
+            **{"log_pod_spec_on_failure": False, "log_events_on_startup": False, **author},
+        )
+        self.render_template_fields(context, context["task"].get_template_env())
+        # Only now: what comes from the component or from the run is data, not a template.
+        self._set_ours(request)
+        self._request = request
+        self._context = context
+        self._read_result = read_result
+        self._pods: Pods | None = None
+        self._own: OwnPod | None = None
+        self._removal: threading.Thread | None = None
+
+    def _set_ours(self, request: PodRequest) -> None:
+        if "image" not in self._author:
+            self.image = request.image
+        if "container_resources" not in self._author:
+            self.container_resources = resources(request.resources)
+        self.env_vars = environment(request, self.env_vars)
+        self.volumes, self.volume_mounts = with_workdir(self.volumes, self.volume_mounts)
+        self.labels = {**self.labels, **request.identity.labels(request.try_number)}
+        self.name = request.identity.pod_name(request.try_number)
+        self.random_name_suffix = False
+        self.do_xcom_push = False
+        self.cmds = list(request.command[:1])
+        self.arguments = list(request.command[1:])
+
+    # --- the way of one try -------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Build the pod's manifest and the client.
+
+        Raises:
+            ConfigurationError: the connection or an argument cannot be used.
+        """
+        try:
+            self.pod_request_obj = self.build_pod_request_obj(self._context)
+        except (AirflowException, ConfigException, OSError) as error:
+            raise ConfigurationError(
+                f"no pod can be made with the Airflow connection {self.kubernetes_conn_id!r}: {error}",
+                remedy="Correct the connection ([tradewind] kubernetes_conn_id) or the pod's arguments.",
+            ) from error
+        if not self.arguments:  # else a pod template's would become the command's
+            self._base(self.pod_request_obj).args = None
+        self._pods = Pods(self._renewed_client, self.pod_request_obj.metadata.namespace)
+
+    def adopt(self) -> int | None:
+        """Take over the pod of an earlier try, and return that try's number; None: there is no such pod."""
+        self._own = adopt(self._prepared, self._request.identity)
+        return self._own.try_number if self._own else None
+
+    def launch(self) -> None:
+        """Create the pod, unless one was taken over.
+
+        Raises:
+            TradewindError: the cluster refuses it or is away.
+        """
+        self._call_back("on_pod_manifest_created", pod_request=self.pod_request_obj)
+        if self._own is None:
+            manifest = self.client.api_client.sanitize_for_serialization(self.pod_request_obj)
+            self._own = create_or_adopt(self._prepared, manifest, self._request.identity)
+        self.log.info("Pod %s", _named(self._own.pod))
+        self._call_back("on_pod_creation", pod=self._own.pod)
+
+    def observe(self) -> PodOutcome:
+        """Show the pod's log until the step has ended; then begin to remove the pod.
+
+        Raises:
+            AirflowSkipException: the exit code is one of `skip_on_exit_code`.
+            UnreachableError: the API server was away too long.
+        """
+        if self._own is None:
+            raise RuntimeError("launch() comes first")
+        observation = Observation(
+            pods=self._prepared,
+            pod=self._own.pod,
+            options=self._options(self._own.pod),
+            sink=self._show,
+            read_result=self._read_result,
+            on_start=lambda pod: self._call_back("on_pod_starting", pod=pod),
+            on_event=self._show_event,
+        )
+        try:
+            end = observation.run()
+        except BaseException:
+            observation.abandon()
+            raise
+        self._take_in(observation.pod, end)
+        if end.exit_code is not None and end.exit_code in self.skip_on_exit_code:
+            self.collected()
+            raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
+        return PodOutcome(end, observation.message, _named(observation.pod))
+
+    def collected(self) -> None:
+        """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
+        if self._removal is not None:
+            self._removal.join(COLLECT_SECONDS)
+
+    def kill(self) -> None:
+        """Delete the pod now, if there may be one. Takes at most `KILL_SECONDS`."""
+        if self._pods is None or self.on_kill_action == OnKillAction.KEEP_POD:
+            return
+        # A thread and a client of its own: this may run in a signal handler, in the middle of anything.
+        configuration = self.client.api_client.configuration
+        pods = Pods(lambda: CoreV1Api(ApiClient(configuration)), self._pods.namespace)
+        name = self._own.pod["metadata"]["name"] if self._own else self.pod_request_obj.metadata.name
+
+        def delete() -> None:
+            with contextlib.suppress(TradewindError):  # run_end tries again
+                pods.delete(name, grace_seconds=self.termination_grace_period, budget_seconds=KILL_SECONDS)
+
+        thread = threading.Thread(target=delete, daemon=True)
+        thread.start()
+        thread.join(KILL_SECONDS)
+
+    # --- parts --------------------------------------------------------------------------------------------
+
+    @property
+    def _prepared(self) -> Pods:
+        if self._pods is None:
+            raise RuntimeError("prepare() comes first")
+        return self._pods
+
+    def _renewed_client(self) -> CoreV1Api:
+        if self._pods is not None and "client" in self.__dict__:
+            self._refresh_cached_properties()
+        return self.client
+
+    def _refresh_cached_properties(self) -> None:
+        for name in ("hook", "client", "pod_manager"):
+            self.__dict__.pop(name, None)
+
+    def _options(self, pod: Pod) -> ObservationOptions:
+        shown = _names(self.container_logs) if self.get_logs else []
+        before = _names(self.init_container_logs)
+        every = True in (shown, before)
+        return ObservationOptions(
+            container=self.base_container_name,
+            logs="all" if every else [*(shown or []), *(before or [])],  # type: ignore[misc]
+            schedule_seconds=self.schedule_timeout_seconds,
+            start_seconds=self.startup_timeout_seconds,
+            plain=self._request.plain,
+            events_every=self.startup_check_interval_seconds if self.log_events_on_startup else None,
+        )
+
+    def _base(self, pod: k8s.V1Pod) -> k8s.V1Container:
+        return next(item for item in pod.spec.containers if item.name == self.base_container_name)
+
+    def _take_in(self, pod: Pod, end: PodEnd) -> None:
+        """Delete the pod or mark it as taken in, beside whatever the step does next."""
+        self._call_back("on_pod_completion", pod=pod)
+        self._call_back("on_pod_teardown", pod=pod)
+        if not end.succeeded:
+            self._tell_more(pod)
+        action = self.on_finish_action
+        delete = (
+            action == OnFinishAction.DELETE_POD
+            or (action == OnFinishAction.DELETE_SUCCEEDED_POD and end.succeeded)
+            or (action == OnFinishAction.DELETE_ACTIVE_POD and end.exit_code is None)
+        )
+        name = pod["metadata"]["name"]
+
+        def remove() -> None:
+            try:
+                if delete:
+                    self._prepared.delete(name)
+                else:
+                    self._prepared.label(name, {COLLECTED_LABEL: "true"})
+            except TradewindError as error:
+                self.log.warning("The pod %s is left behind: %s", name, error)
+            self._call_back("on_pod_cleanup", pod=pod)
+
+        self._removal = threading.Thread(target=remove, name=f"remove-{name}", daemon=True)
+        self._removal.start()
+
+    def _tell_more(self, pod: Pod) -> None:
+        if self.log_events_on_failure:
+            with contextlib.suppress(TradewindError):
+                for event in self._prepared.events(pod["metadata"]["name"]):
+                    self._show_event(event)
+        if self.log_pod_spec_on_failure:
+            self.log.error("The pod was:\n%s", json.dumps(pod, indent=2))
+
+    def _show(self, container: str, line: str) -> None:
+        several = "container_name_log_prefix_enabled" in self._author or self.container_logs != container
+        if self.log_formatter is not None:
+            text = self.log_formatter(container, line)
+        elif self.container_name_log_prefix_enabled and several:
+            text = f"[{container}] {line}"
+        else:
+            text = line
+        self.log.info("%s", text)
+        try:
+            if self._progress_callback is not None:
+                self._progress_callback(line)
+        except Exception:
+            self.log.exception("progress_callback failed")
+        self._call_back("progress_callback", line=line, container_name=container, timestamp=None)
+
+    def _show_event(self, event: Mapping[str, Any]) -> None:
+        show = self.log.warning if event.get("type") == "Warning" else self.log.info
+        show("Pod event: %s: %s", event.get("reason"), event.get("message"))
+
+    def _call_back(self, hook: str, **arguments: Any) -> None:
+        """Call the author's callbacks; they get model objects, made only when there are callbacks."""
+        if not self.callbacks:
+            return
+        pod = arguments.pop("pod", self._own.pod if self._own else None)
+        if hook not in ("on_pod_manifest_created",):
+            arguments["pod"] = model(pod, "V1Pod")
+        for callback in self.callbacks:
+            getattr(callback, hook)(
+                client=self.client,
+                mode=ExecutionMode.SYNC,
+                operator=self,
+                context=self._context,
+                **arguments,
+            )
+
+
+def _names(containers: Any) -> list[str] | bool:
+    """`container_logs` in KubernetesPodOperator's spellings: None, a name, names, True for all."""
+    if isinstance(containers, bool) or containers is None:
+        return containers or []
+    return [containers] if isinstance(containers, str) else list(containers)
+
+
+def _named(pod: Pod) -> str:
+    return f"{pod['metadata']['name']} in namespace {pod['metadata']['namespace']}"

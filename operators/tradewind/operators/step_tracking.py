@@ -1,0 +1,242 @@
+"""A step try's record in MLflow: begun before its pod, finished with its result, parked when MLflow is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from tradewind.cluster import StepIdentity
+from tradewind.errors import TradewindError
+from tradewind.operators.configuration import SecretKey, configuration
+from tradewind.operators.inputs import RunFacts, StepInputs
+from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
+from tradewind.operators.mlflow import MlflowAccess, Tracking, parent_run
+from tradewind.operators.storage import keeps_models
+from tradewind.plan.model import PythonFunction, Step
+
+if TYPE_CHECKING:
+    from tradewind.operators.step import StepOperator
+    from tradewind.tracking import StepRecord, TrackedRun, Tracker
+
+__all__ = ["TRACKING_KEY", "StepTracking"]
+
+TRACKING_KEY = "tracking"
+"""Key of the XCom with the step's MLflow run and the record that could not be written."""
+
+INTERRUPTED_SECONDS = 1.5
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class StepTracking:
+    """Keeps one step try's record.
+
+    Args:
+        operator: the task; its links are set as soon as there is an MLflow run.
+        identity: of the step.
+        inputs: as resolved.
+        facts: of the run.
+        ti: the running task instance.
+
+    Attributes:
+        run: the step's MLflow run; None when there is none (yet).
+    """
+
+    def __init__(
+        self, operator: StepOperator, identity: StepIdentity, inputs: StepInputs, facts: RunFacts, ti: Any
+    ) -> None:
+        self.run: TrackedRun | None = None
+        self._operator = operator
+        self._identity = identity
+        self._inputs = inputs
+        self._ti = ti
+        self._try_number = int(ti.try_number)
+        self._start_ms = int(time.time() * 1000)
+        self._parent: TrackedRun | None = None
+        self._tracking: Tracking | None = None
+        if facts.tracking is not None:
+            self._tracking = Tracking.of(operator.pipeline, operator.log)
+        if self._tracking is not None:
+            self._parent = parent_run(self._tracking, facts.tracking or {})
+
+    # --- begin ----------------------------------------------------------------------------------------------
+
+    def continue_try(self, try_number: int) -> None:
+        """The pod of an earlier try goes on: so does that try's record."""
+        self._try_number = try_number
+
+    def begin(self) -> None:
+        """Make the step's MLflow run.
+
+        Raises:
+            TradewindError: MLflow is away and tracking is required.
+        """
+        tracking, parent = self._tracking, self._parent
+        if tracking is None or parent is None:
+            return
+        step = self._operator.step
+        models = [
+            name
+            for name, output in step.output_artifacts.items()
+            if output.schema_title == "system.Model" and keeps_models(self._operator.pipeline)
+        ]
+        record = self._record("RUNNING")
+        if self._ti.try_number > 1:
+            tracking.attempt("the run's new state", lambda tracker: tracker.reopen_run(parent))
+        self.run = tracking.attempt(
+            "the begin of the step",
+            lambda tracker: tracker.begin_step(record, parent, model_outputs=models),
+        )
+
+    def announce(self) -> None:
+        """Show the step's MLflow run in Airflow. Meant for the time in which the pod starts."""
+        if self._tracking is None:
+            return
+        self._push(None)
+        self._set_links()
+        for key, url in self._operator.links.items():
+            self._ti.xcom_push(key=key, value=url)
+
+    def pod_environment(self) -> dict[str, str]:
+        """Return the variables by which the pod reaches MLflow and the step's run."""
+        access = self._tracking.access if self._tracking else MlflowAccess.configured(configuration())
+        if access is None:
+            return {}
+        if self.run is None:
+            return {"MLFLOW_TRACKING_URI": access.pod_uri}
+        from tradewind.tracking import pod_environment
+
+        return pod_environment(access.pod_uri, self.run)
+
+    def pod_secrets(self) -> dict[str, SecretKey]:
+        """Return the variables that the pod takes from Kubernetes secrets."""
+        secret = configuration().mlflow_token_secret
+        return {"MLFLOW_TRACKING_TOKEN": secret} if secret else {}
+
+    # --- end ------------------------------------------------------------------------------------------------
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the end of a step that succeeded.
+
+        Raises:
+            TradewindError: MLflow is away and tracking is required.
+        """
+        self._end(self._record("FINISHED", result))
+
+    def fail(self, error: BaseException) -> None:
+        """Write the end of a step that failed; its own error is what matters, not one of MLflow's."""
+        message = error.message if isinstance(error, TradewindError) else str(error)
+        try:
+            self._end(replace(self._record("FAILED"), error=message))
+        except TradewindError as refused:
+            self._operator.log.warning("MLflow did not take the step's failure: %s", refused)
+
+    def write(self, result: Mapping[str, Any]) -> None:
+        """Write a step that needed no pod.
+
+        Raises:
+            TradewindError: MLflow is away and tracking is required.
+        """
+        self._end(self._record("FINISHED", result))
+        self._set_links()
+
+    def interrupt(self, status: Status, why: str) -> None:
+        """Write the end of a step whose process is about to be killed: quickly, and without a promise."""
+        if self._tracking is None or self._parent is None:
+            return
+        record = replace(self._record(status), error=why)
+        parent, run = self._parent, self.run
+        try:
+            # A tracker of its own: the other one may have been interrupted in the middle of an answer.
+            tracker = self._tracking.access.tracker(INTERRUPTED_SECONDS)
+            if run is None:
+                tracker.write_step(record, parent)
+            else:
+                tracker.finish_step(record, run, parent)
+        except TradewindError as error:
+            self._operator.log.warning("MLflow did not take the step's end, run_end sees to it: %s", error)
+
+    def source(self) -> dict[str, str]:
+        """Say who made a result, for whoever finds it in the cache."""
+        source = {
+            "dag_id": self._identity.dag_id,
+            "run": self._identity.run_id,
+            "step": self._identity.task_id,
+            "url": self._ti.log_url,
+        }
+        if self.run is not None:
+            source |= {"mlflow_run_id": self.run.run_id, "experiment_id": self.run.experiment_id}
+        return source
+
+    def _end(self, record: StepRecord) -> None:
+        if self._tracking is None:
+            return
+        parent, run = self._parent, self.run
+        if parent is None:
+            self._push(record)
+            return
+        if run is not None:
+            begun = run
+
+            def finish(tracker: Tracker) -> bool:
+                tracker.finish_step(record, begun, parent)
+                return True
+
+            if self._tracking.attempt("the end of the step", finish) is None:
+                self._push(record)
+            return
+        self.run = self._tracking.attempt("the step", lambda tracker: tracker.write_step(record, parent))
+        self._push(None if self.run is not None else record)
+        self._set_links()
+
+    def _push(self, pending: StepRecord | None) -> None:
+        self._ti.xcom_push(
+            key=TRACKING_KEY,
+            value={
+                "run_id": self.run.run_id if self.run else None,
+                "experiment_id": self.run.experiment_id if self.run else None,
+                "pending": pending.to_dict() if pending else None,
+            },
+        )
+
+    def _set_links(self) -> None:
+        if self._tracking is None or self.run is None:
+            return
+        from tradewind.tracking import ui_run_artifacts_url, ui_run_url
+
+        base = self._tracking.access.ui_uri
+        place = (base, self.run.experiment_id, self.run.run_id)
+        self._operator.links = {MLFLOW_URL: ui_run_url(*place), ARTIFACTS_URL: ui_run_artifacts_url(*place)}
+
+    def _record(self, status: str, result: Mapping[str, Any] | None = None) -> StepRecord:
+        from tradewind.tracking import StepRecord
+
+        step = self._operator.step
+        result = result or {}
+        return StepRecord(
+            dag_id=self._identity.dag_id,
+            run_id=self._identity.run_id,
+            step=step.id,
+            display_name=step.display_name,
+            map_index=self._identity.map_index,
+            try_number=self._try_number,
+            status=status,  # type: ignore[arg-type]
+            start_ms=self._start_ms,
+            end_ms=None if status == "RUNNING" else int(time.time() * 1000),
+            params=self._inputs.parameters,
+            outputs=result.get("parameters") or {},
+            inputs=self._inputs.artifacts,
+            artifacts=result.get("artifacts") or {},
+            airflow_url=self._ti.log_url,
+            cached_from=result.get("cached_from"),
+            uses_mlflow=_uses_mlflow(step),
+        )
+
+
+def _uses_mlflow(step: Step) -> bool:
+    action = step.action
+    if not isinstance(action, PythonFunction):
+        return False
+    return "mlflow" in (action.source or "") or any("mlflow" in package for package in action.packages)

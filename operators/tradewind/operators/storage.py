@@ -1,0 +1,136 @@
+"""Where a step's artifacts go, and how a worker itself reaches the artifact store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tradewind.cluster import StepIdentity
+from tradewind.errors import ConfigurationError
+from tradewind.operators.configuration import configuration
+from tradewind.operators.mlflow import MlflowAccess
+from tradewind.operators.settings import RunSettings
+
+if TYPE_CHECKING:
+    from tradewind.plan.model import Step
+    from tradewind.tracking import TrackedRun
+
+__all__ = ["Places", "cache_root", "fetch", "keeps_models", "require_store", "store_environment"]
+
+MLFLOW_ROOT = "mlflow-artifacts:/tradewind"
+"""In MLflow's artifact store, for what belongs to no MLflow run."""
+
+
+WORKER_SECONDS = 60.0
+"""How long a worker waits for a store that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """URIs of one step try.
+
+    Attributes:
+        outputs: of each output artifact, by name.
+        result: of a result that is too large for the termination message.
+        models: names of the outputs that MLflow keeps as logged models, file by file.
+    """
+
+    outputs: Mapping[str, str]
+    result: str
+    models: frozenset[str] = frozenset()
+
+    @classmethod
+    def plan(
+        cls,
+        step: Step,
+        pipeline: RunSettings,
+        identity: StepIdentity,
+        try_number: int,
+        tracked: TrackedRun | None,
+    ) -> Places:
+        """Choose the places.
+
+        Args:
+            tracked: the step's MLflow run, if MLflow could be reached.
+        """
+        root = _configured(pipeline)
+        if root is None and tracked is not None and tracked.artifact_uri:
+            from tradewind.tracking import planned_uri
+
+            outputs = {
+                name: planned_uri(tracked, name, output.schema_title)
+                for name, output in step.output_artifacts.items()
+            }
+            result = f"{tracked.artifact_uri.rstrip('/')}/.tradewind/result.json"
+            return cls(outputs, result, frozenset(tracked.models))
+        parts = (
+            pipeline.pipeline,
+            identity.run_id,
+            identity.task_id,
+            *((str(identity.map_index),) if identity.map_index >= 0 else ()),
+            f"try-{try_number}",
+        )
+        base = "/".join([(root or MLFLOW_ROOT).rstrip("/"), *(quote(part, safe="") for part in parts)])
+        return cls(
+            {name: f"{base}/{quote(name, safe='')}" for name in step.output_artifacts},
+            f"{base}/.tradewind/result.json",
+        )
+
+
+def _configured(pipeline: RunSettings) -> str | None:
+    return pipeline.artifact_store or configuration().artifact_store
+
+
+def cache_root(pipeline: RunSettings) -> str | None:
+    """Return the URI below which the step cache is kept, None when there is no artifact store."""
+    root = _configured(pipeline)
+    if root is not None:
+        return root.rstrip("/")
+    return MLFLOW_ROOT if MlflowAccess.configured(configuration()) is not None else None
+
+
+def keeps_models(pipeline: RunSettings) -> bool:
+    """Say whether MLflow keeps the artifacts, so that models become logged models."""
+    return _configured(pipeline) is None
+
+
+def require_store(step: Step, pipeline: RunSettings) -> None:
+    """Check that there is a place for the step's output artifacts.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if step.output_artifacts and cache_root(pipeline) is None:
+        raise ConfigurationError(
+            f"step {step.id!r} has output artifacts, and there is no artifact store",
+            remedy="Set [tradewind] mlflow_tracking_uri, or artifact_store.",
+        )
+
+
+def store_environment() -> dict[str, str]:
+    """Return the variables by which a worker reaches artifact stores, credentials included."""
+    access = MlflowAccess.configured(configuration())
+    found = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
+    if access is not None:
+        wanted = {
+            "MLFLOW_TRACKING_URI": access.uri,
+            "MLFLOW_TRACKING_TOKEN": access.token,
+            "MLFLOW_TRACKING_USERNAME": access.username,
+            "MLFLOW_TRACKING_PASSWORD": access.password,
+        }
+        found |= {name: value for name, value in wanted.items() if value}
+    return found
+
+
+def fetch(uri: str) -> bytes:
+    """Read a small object of the artifact store.
+
+    Raises:
+        Failure: of `tradewind.runtime.failures`: it is not there, or the store is away.
+    """
+    from tradewind.runtime.stores import Stores
+
+    return Stores(store_environment(), WORKER_SECONDS).read(uri)

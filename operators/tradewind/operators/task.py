@@ -1,0 +1,173 @@
+"""The task that is sent to a step's pod, and the result that comes back. See docs/protocol.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tradewind.errors import FatalError, RetryableError
+from tradewind.operators.inputs import StepInputs
+from tradewind.operators.storage import Places
+from tradewind.plan import executor_input, resolve
+from tradewind.plan.model import Command, PythonFunction, Resources, Step
+
+__all__ = ["PodTask", "read_message", "step_result"]
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PodTask:
+    """A step try, ready for a container.
+
+    Attributes:
+        command: argv of the container.
+        environment: the component's variables, placeholders resolved.
+        image, resources: the same.
+        plain: the container runs the component's command as it is.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    image: str
+    resources: Resources
+    plain: bool
+
+    @classmethod
+    def of(
+        cls,
+        step: Step,
+        inputs: StepInputs,
+        places: Places,
+        context: Mapping[str, str],
+        store_timeout_seconds: int,
+    ) -> PodTask:
+        """Describe a step for its pod.
+
+        Args:
+            context: values of KFP's constant placeholders.
+
+        Raises:
+            FatalError: an input is missing or does not fit, a placeholder has no value, or the task is too
+                large.
+        """
+        if step.container is None:
+            raise FatalError(f"step {step.id!r} has no container")
+        described = executor_input(step, inputs.parameters, inputs.artifacts, places.outputs.__getitem__)
+        for name in places.models:
+            for artifact in described["outputs"]["artifacts"][name]["artifacts"]:
+                artifact["tree"] = True
+        defaults = {
+            name: declared.default for name, declared in step.parameters.items() if declared.has_default
+        }
+
+        def filled(text: str) -> str:
+            return resolve(text, described, context, defaults=defaults)
+
+        wanted = step.container.resources
+        task: dict[str, Any] = {
+            "protocol": PROTOCOL,
+            "executor_input": described,
+            "output_types": {name: output.type for name, output in step.output_parameters.items()},
+            "result_uri": places.result,
+            "store_timeout_seconds": store_timeout_seconds,
+        }
+        if isinstance(step.action, PythonFunction):
+            command, plain = _python(step.action, task), False
+        elif isinstance(step.action, Command):
+            text = [*step.action.command, *step.action.args]
+            argv = resolve(text, described, context, defaults=defaults)
+            command, plain = _command(step, argv, task)
+        else:
+            raise FatalError(f"step {step.id!r} needs no pod")
+        return cls(
+            command=tuple(command),
+            environment={name: _literal(value, filled(value)) for name, value in step.container.env},
+            image=filled(step.container.image),
+            resources=Resources(
+                **{item.name: filled(getattr(wanted, item.name)) for item in fields(Resources)}
+            ),
+            plain=plain,
+        )
+
+
+def _python(action: PythonFunction, task: dict[str, Any]) -> list[str]:
+    from tradewind.runtime.shipping import container_command
+
+    task |= {
+        "kind": "python",
+        "function": action.function,
+        "source": action.source,
+        "module": action.module,
+        "packages": list(action.packages),
+        "pip": {
+            "index_urls": list(action.pip_index_urls),
+            "trusted_hosts": list(action.pip_trusted_hosts),
+        },
+        "command": [],
+    }
+    return _shipped(container_command, task)
+
+
+def _command(step: Step, argv: list[str], task: dict[str, Any]) -> tuple[list[str], bool]:
+    from tradewind.runtime.shipping import sh_command
+
+    if not (step.artifacts or step.output_parameters or step.output_artifacts):
+        return [_dollars(element) for element in argv], True
+    return _shipped(sh_command, task | {"kind": "command", "command": argv}), False
+
+
+def _shipped(pack: Callable[[dict[str, Any]], list[str]], task: dict[str, Any]) -> list[str]:
+    try:
+        return pack(task)
+    except (RuntimeError, ValueError) as error:
+        raise FatalError(str(error)) from None
+
+
+def _literal(template: str, value: str) -> str:
+    """Keep Kubernetes from expanding $(VAR) in a variable that holds values of the run."""
+    return value if value == template else _dollars(value)
+
+
+def _dollars(text: str) -> str:
+    return text.replace("$", "$$")  # what Kubernetes takes for one, and leaves the rest alone
+
+
+def read_message(message: str) -> dict[str, Any] | None:
+    """Return the runtime's report in a termination message as it is, None when it holds none."""
+    try:
+        report = json.loads(message)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) and isinstance(report.get("ok"), bool) else None
+
+
+def step_result(step: Step, message: str, fetch: Callable[[str], bytes]) -> dict[str, Any]:
+    """Return a step's outputs as `parameters` and `artifacts` (docs/architecture.md).
+
+    Args:
+        message: the termination message of a step that succeeded; empty for a plain command.
+        fetch: reads an object of the artifact store.
+
+    Raises:
+        FatalError: this is no result, or an output is missing in it.
+        RetryableError: a result that was kept in the store cannot be read.
+    """
+    from tradewind.runtime.failures import Failure
+    from tradewind.runtime.shipping import ResultError, parse_result
+
+    if not message.strip():
+        return {"parameters": {}, "artifacts": {}}
+    types = {name: output.type for name, output in step.output_parameters.items()}
+    try:
+        report = parse_result(message, fetch, dict(types))
+    except ResultError as error:
+        raise FatalError(f"step {step.id!r}: {error}") from None
+    except Failure as error:
+        raise RetryableError(f"the result of step {step.id!r} cannot be read: {error}") from error
+    missing = sorted(set(types) - set(report["parameters"]))
+    if missing:
+        raise FatalError(f"step {step.id!r} gave no value for {', '.join(missing)}")
+    return {"parameters": report["parameters"], "artifacts": report["artifacts"]}

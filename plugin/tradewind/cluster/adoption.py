@@ -1,0 +1,106 @@
+"""One pod per try, whoever asks: create it, or take over the one that is there.
+
+A worker that dies leaves its pod behind. The retry of the task looks for it by its labels and takes it over,
+running or finished, as long as nobody has taken in its end. The first try does not look: it has nothing to
+find, and if it has (the same try, started twice), creating the pod is a conflict that says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tradewind.cluster.names import COLLECTED_LABEL, STEP_LABEL, TRY_LABEL, StepIdentity
+from tradewind.cluster.pods import Pod, Pods
+from tradewind.cluster.refusals import ConflictError
+from tradewind.errors import RetryableError
+
+__all__ = ["OwnPod", "adopt", "create_or_adopt"]
+
+_log = logging.getLogger(__name__)
+
+LEAVING_SECONDS = 90.0
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPod:
+    """A pod that this task now answers for.
+
+    Attributes:
+        try_number: of the try that created it.
+        adopted: it was there already.
+    """
+
+    pod: Pod
+    try_number: int
+    adopted: bool
+
+
+def adopt(pods: Pods, identity: StepIdentity) -> OwnPod | None:
+    """Take over the newest pod of an earlier try whose end nobody has taken in; None when there is none."""
+    candidates = [pod for pod in pods.select(identity.selector()) if _adoptable(pod, identity)]
+    if not candidates:
+        return None
+    pod = max(candidates, key=lambda item: str(item["metadata"].get("creationTimestamp")))
+    _log.info("Taking over the pod %s of an earlier try", pod["metadata"]["name"])
+    return _owned(pod)
+
+
+def create_or_adopt(pods: Pods, manifest: Mapping[str, Any], identity: StepIdentity) -> OwnPod:
+    """Create a pod, or take over the one that has its name.
+
+    A pod of that name that is about to go, or whose end was taken in, makes room first.
+
+    Args:
+        manifest: named and labelled by `identity`.
+
+    Raises:
+        RetryableError: the pod that is in the way does not go.
+        TradewindError: refused, or the API server is away.
+    """
+    name = manifest["metadata"]["name"]
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while True:
+        try:
+            return OwnPod(
+                pods.create(manifest), int(manifest["metadata"]["labels"][TRY_LABEL]), adopted=False
+            )
+        except ConflictError:
+            pod = pods.get(name)
+        if pod is None:
+            continue
+        if _adoptable(pod, identity):
+            _log.info("The pod %s is there already: taking it over", name)
+            return _owned(pod)
+        if time.monotonic() > deadline:
+            raise RetryableError(
+                f"another pod is named {name!r} and has not gone away for {LEAVING_SECONDS:.0f} s",
+                remedy=f"Delete it: kubectl delete pod {name} -n {pods.namespace}",
+            )
+        if not pod["metadata"].get("deletionTimestamp"):
+            if pod["metadata"].get("labels", {}).get(STEP_LABEL) != identity.label:
+                raise RetryableError(
+                    f"another pod, not one of ours, is named {name!r}",
+                    remedy=f"Delete or rename it: kubectl get pod {name} -n {pods.namespace}",
+                )
+            pods.delete(name)
+        time.sleep(PAUSE_SECONDS)
+
+
+def _adoptable(pod: Pod, identity: StepIdentity) -> bool:
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    return (
+        labels.get(STEP_LABEL) == identity.label
+        and labels.get(COLLECTED_LABEL) != "true"
+        and not metadata.get("deletionTimestamp")
+    )
+
+
+def _owned(pod: Pod) -> OwnPod:
+    label = str((pod["metadata"].get("labels") or {}).get(TRY_LABEL, "1"))
+    return OwnPod(pod, int(label) if label.isdigit() else 1, adopted=True)
