@@ -1,0 +1,1 @@
+"""The one node of the cluster: scheduler and kubelet, up to where a supervisor takes over."""
