@@ -16,14 +16,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tradewind.artifacts import cache
+from tradewind.errors import TradewindError
 from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.settings import RunSettings
-from tradewind.operators.storage import cache_root, store_environment
+from tradewind.operators.storage import cache_root, worker_store
 from tradewind.plan.model import Step
-from tradewind.runtime.failures import Failure
 
 __all__ = ["VERSION", "StepCache", "cache_key"]
+
+CACHE_SECONDS = 3.0
 
 VERSION = 1
 """Changes when what a key means changes; entries of other versions are never found."""
@@ -91,9 +93,9 @@ class StepCache:
     def lookup(self, log: Any) -> dict[str, Any] | None:
         """Return the XCom of a step whose result is known, None when it is not."""
         try:
-            entry = cache.lookup(self.root, self.key, store_environment())
-        except Failure as error:
-            log.warning("The step cache cannot be read: %s", error)
+            entry = cache.lookup(self.root, self.key, artifacts=worker_store(CACHE_SECONDS))
+        except TradewindError as error:
+            log.warning("The step cache cannot be read, the step runs: %s", error)
             return None
         if entry is None:
             return None
@@ -114,8 +116,8 @@ class StepCache:
             "created": int(time.time()),
         }
         try:
-            cache.store(self.root, self.key, entry, store_environment())
-        except Failure as error:
+            cache.store(self.root, self.key, entry, artifacts=worker_store(CACHE_SECONDS))
+        except TradewindError as error:
             log.warning("The step's result could not be cached: %s", error)
 
 

@@ -23,7 +23,7 @@ from tradewind.operators.inputs import StepInputs, Upstream, resolve_inputs
 from tradewind.operators.pod_arguments import merge_pod_arguments
 from tradewind.operators.request import PodRequest
 from tradewind.operators.step_tracking import StepTracking
-from tradewind.operators.storage import Places, fetch, require_store
+from tradewind.operators.storage import Places, require_store, worker_store
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.plan.model import Importer
 
@@ -134,7 +134,8 @@ class StepExecution:
             outcome = pod.observe()
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)
-            result = {**step_result(self._step, outcome.message, fetch), "cached_from": None}
+            found = step_result(self._step, outcome.message, worker_store().read)
+            result = {**found, "cached_from": None}
             tracking.finish(result)
         except (TradewindError, AirflowException) as error:
             tracking.fail(error)

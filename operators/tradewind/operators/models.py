@@ -88,7 +88,7 @@ def environment(request: PodRequest, given: Any) -> list[k8s.V1EnvVar]:
     """Return all variables of the step's container, each name once.
 
     Args:
-        given: `env_vars` of the pod arguments: a mapping, or a list of dicts or V1EnvVar. They win over the
+        given: `env_vars` of the pod arguments: mapping, or list of dicts or V1EnvVar. They win over the
             component's own, and these over the protocol's.
     """
     variables = [k8s.V1EnvVar(name=name, value=value) for name, value in request.protocol.items()]

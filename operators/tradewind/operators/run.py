@@ -60,9 +60,8 @@ class RunStartOperator(BaseOperator):
         Raises:
             AirflowFailException: a parameter is missing or has the wrong type.
         """
-        from tradewind.operators.opening import open_run
-
         from tradewind.operators.failures import airflow_errors
+        from tradewind.operators.opening import open_run
 
         with airflow_errors():
             return open_run(self, context)
@@ -99,7 +98,6 @@ class RunEndOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Close the run. Never fails because MLflow or the cluster is away, unless tracking is required."""
         from tradewind.operators.closing import close_run
-
         from tradewind.operators.failures import airflow_errors
 
         with airflow_errors():

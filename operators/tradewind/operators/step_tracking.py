@@ -1,4 +1,4 @@
-"""A step try's record in MLflow: begun before its pod, finished with its result, parked when MLflow is away."""
+"""A step try's record in MLflow: begun before its pod, finished with its result, parked if need be."""
 
 from __future__ import annotations
 

@@ -15,17 +15,14 @@ from tradewind.operators.mlflow import MlflowAccess
 from tradewind.operators.settings import RunSettings
 
 if TYPE_CHECKING:
+    from tradewind.artifacts import ArtifactStore
     from tradewind.plan.model import Step
     from tradewind.tracking import TrackedRun
 
-__all__ = ["Places", "cache_root", "fetch", "keeps_models", "require_store", "store_environment"]
+__all__ = ["Places", "cache_root", "keeps_models", "require_store", "worker_store"]
 
 MLFLOW_ROOT = "mlflow-artifacts:/tradewind"
 """In MLflow's artifact store, for what belongs to no MLflow run."""
-
-
-WORKER_SECONDS = 60.0
-"""How long a worker waits for a store that is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +107,16 @@ def require_store(step: Step, pipeline: RunSettings) -> None:
         )
 
 
-def store_environment() -> dict[str, str]:
-    """Return the variables by which a worker reaches artifact stores, credentials included."""
+def worker_store(timeout_seconds: float = 60.0) -> ArtifactStore:
+    """Return the artifact store as this worker reaches it.
+
+    Args:
+        timeout_seconds: how long an operation is repeated while the store is away.
+    """
+    from tradewind.artifacts import ArtifactStore
+
     access = MlflowAccess.configured(configuration())
-    found = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
     if access is not None:
         wanted = {
             "MLFLOW_TRACKING_URI": access.uri,
@@ -121,16 +124,5 @@ def store_environment() -> dict[str, str]:
             "MLFLOW_TRACKING_USERNAME": access.username,
             "MLFLOW_TRACKING_PASSWORD": access.password,
         }
-        found |= {name: value for name, value in wanted.items() if value}
-    return found
-
-
-def fetch(uri: str) -> bytes:
-    """Read a small object of the artifact store.
-
-    Raises:
-        Failure: of `tradewind.runtime.failures`: it is not there, or the store is away.
-    """
-    from tradewind.runtime.stores import Stores
-
-    return Stores(store_environment(), WORKER_SECONDS).read(uri)
+        environ |= {name: value for name, value in wanted.items() if value}
+    return ArtifactStore(environ, timeout_seconds=timeout_seconds)

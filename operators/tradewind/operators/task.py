@@ -155,7 +155,6 @@ def step_result(step: Step, message: str, fetch: Callable[[str], bytes]) -> dict
         FatalError: this is no result, or an output is missing in it.
         RetryableError: a result that was kept in the store cannot be read.
     """
-    from tradewind.runtime.failures import Failure
     from tradewind.runtime.shipping import ResultError, parse_result
 
     if not message.strip():
@@ -165,8 +164,10 @@ def step_result(step: Step, message: str, fetch: Callable[[str], bytes]) -> dict
         report = parse_result(message, fetch, dict(types))
     except ResultError as error:
         raise FatalError(f"step {step.id!r}: {error}") from None
-    except Failure as error:
-        raise RetryableError(f"the result of step {step.id!r} cannot be read: {error}") from error
+    except FileNotFoundError as error:
+        raise RetryableError(
+            f"the result of step {step.id!r} is not where the pod put it: {error}"
+        ) from error
     missing = sorted(set(types) - set(report["parameters"]))
     if missing:
         raise FatalError(f"step {step.id!r} gave no value for {', '.join(missing)}")
