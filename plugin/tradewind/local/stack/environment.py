@@ -44,13 +44,19 @@ class Addresses:
 
 
 def airflow_environment(
-    home: Home, addresses: Addresses, *, dag_folders: Sequence[Path] = (), parallelism: int = 8
+    home: Home,
+    addresses: Addresses,
+    *,
+    secret: str,
+    dag_folders: Sequence[Path] = (),
+    parallelism: int = 8,
 ) -> dict[str, str]:
     """Environment variables of Airflow's processes in the local stack.
 
     Args:
         home: where Airflow keeps its database, logs and generated secrets.
         addresses: where the servers will be.
+        secret: signs the tokens with which Airflow's processes talk to one another.
         dag_folders: folders of the user's to load DAG files from.
         parallelism: how many steps run at once.
     """
@@ -76,6 +82,8 @@ def airflow_environment(
         ("api", "base_url"): addresses.airflow,
         ("api", "workers"): "1",
         ("api", "expose_config"): "False",
+        # Airflow would make one up in each process, which then refuses the others' tokens.
+        ("api_auth", "jwt_secret"): secret,
         ("database", "sql_alchemy_conn"): f"sqlite:///{home.airflow / 'airflow.db'}",
         ("database", "sql_alchemy_connect_args"): f"{_PACKAGE}.CONNECT_ARGS",
         ("database", "sql_alchemy_connect_args_async"): f"{_PACKAGE}.ASYNC_CONNECT_ARGS",

@@ -44,6 +44,11 @@ class Home:
         return self.airflow / "passwords.json"
 
     @property
+    def secret(self) -> Path:
+        """What signs the tokens with which Airflow's processes talk to one another."""
+        return self.airflow / "secret"
+
+    @property
     def pipelines(self) -> Path:
         """Compiled pipelines and their settings, which the loader files read."""
         return self.root / "pipelines"

@@ -132,10 +132,11 @@ class Stack:
         )
         self.state = StackState(addresses, owner=os.getpid(), dag_folders=self._options.dag_folders)
         write_state(self._home, self.state)
-        _make_password(self._home.passwords)
+        _make_private(self._home.passwords, json.dumps({USER: secrets.token_urlsafe(12)}))
         failures: list[BaseException] = []
         cluster = threading.Thread(target=self._start_cluster, args=(failures,), daemon=True)
-        cluster.start()
+        if self._options.kubeconfig is None:
+            cluster.start()
         if not self._options.mlflow:
             self._start_mlflow(ports["mlflow"])
         self._start_airflow(addresses)
@@ -143,8 +144,6 @@ class Stack:
         self._update_state(lambda state: replace(state, ready=True))
 
     def _start_cluster(self, failures: list[BaseException]) -> None:
-        if self._options.kubeconfig is not None:
-            return
         try:
             embedded.start(self._home.cluster)
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
@@ -159,7 +158,12 @@ class Stack:
 
     def _start_airflow(self, addresses: Addresses) -> None:
         names = [name for name in COMMANDS if name != "triggerer" or self._options.triggerer]
-        environment = airflow_environment(self._home, addresses, dag_folders=self._options.dag_folders)
+        environment = airflow_environment(
+            self._home,
+            addresses,
+            secret=_secret(self._home.secret),
+            dag_folders=self._options.dag_folders,
+        )
         arguments = ["-m", "tradewind.local.stack.airflow_server", str(self._home.logs), *names]
         process = StackProcess("airflow", arguments, environment, self._home, capture=True)
         self._add(process)
@@ -190,10 +194,11 @@ class Stack:
         self, cluster: threading.Thread, failures: Sequence[BaseException], began: float
     ) -> None:
         waiting: dict[str, Callable[[], bool]] = {
-            "the embedded cluster": lambda: not cluster.is_alive(),
             "MLflow": lambda: _get(self.state.addresses.mlflow, "/health") is not None,
             "Airflow": lambda: _airflow_ready(self.state.addresses.airflow, began),
         }
+        if self._options.kubeconfig is None:
+            waiting["the embedded cluster"] = lambda: not cluster.is_alive()
         deadline = began + self._options.start_seconds
         while waiting:
             for name in [name for name, ready in waiting.items() if ready()]:
@@ -231,12 +236,21 @@ class Stack:
         self._home.state.unlink(missing_ok=True)
 
 
-def _make_password(file: Path) -> None:
+def _make_private(file: Path, text: str) -> None:
+    """Make a file that only its owner can read, unless it is there."""
     if file.exists():
         return
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        json.dump({USER: secrets.token_urlsafe(12)}, stream)
+        stream.write(text)
+    os.replace(new, file)
+
+
+def _secret(file: Path) -> str:
+    _make_private(file, secrets.token_urlsafe(48))
+    return file.read_text()
 
 
 def _get(base: str, path: str) -> bytes | None:
