@@ -33,7 +33,7 @@ _DIGEST_LENGTH = 12
 def references(
     artifacts: Mapping[str, Sequence[Reference]], schema_title: str
 ) -> Iterator[tuple[str, Reference]]:
-    """Name of the input or output and reference, of all artifacts of a type; members of a list are numbered."""
+    """Name and reference of all artifacts of a type; members of a list are numbered."""
     for name, listed in artifacts.items():
         for index, reference in enumerate(listed):
             if (reference.get("type") or {}).get("schemaTitle") == schema_title:

@@ -2,16 +2,15 @@
 
 `runs/create` gives every caller a new run, also the caller whose first answer was lost on the way. So every
 run carries its key as a tag and the moment before its creation as another. Whoever creates one looks again
-afterwards: everybody sees the runs of the key in the same order, the first is *the* run, and the others are
-deleted by those who made them. Steps create first and look afterwards (almost always there is nothing to
-find), everything else looks first.
+afterwards, and of several all but one are deleted by those who made them (see `_settled`). Steps create first
+and look afterwards (almost always there is nothing to find), everything else looks first.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tradewind.errors import ConfigurationError, UnreachableError
@@ -26,6 +25,8 @@ KIND_TAG = "tradewind.kind"
 CREATED_TAG = "tradewind.created"
 
 _CREATE_TRIES = 3
+_PATIENCE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.1
 _PAGE = 500
 
 
@@ -118,7 +119,7 @@ class Runs:
         return sorted(found, key=lambda run: (run.tags.get(CREATED_TAG, ""), run.run_id))
 
     def of_key(self, experiment_id: str, key: str) -> list[FoundRun]:
-        """All active runs of a key; the first is the one that counts."""
+        """All active runs of a key, oldest first: one, except for a moment between two writers."""
         return self.search(experiment_id, f"tags.`{KEY_TAG}` = '{key}'")
 
     def claim(
@@ -140,41 +141,58 @@ class Runs:
         Raises:
             UnreachableError: nothing is known about the run; the next attempt will find it if it was made.
         """
-        if look_first and (found := self.of_key(experiment_id, key)):
-            return found[0]
+        if look_first and (found := self._settled(experiment_id, key, "")):
+            return found
         created = f"{time.time_ns():020d}"
-        all_tags = {**tags, KEY_TAG: key, CREATED_TAG: created}
         body = {
             "experiment_id": experiment_id,
             "run_name": names.cut(name, names.MAX_KEY),
             "start_time": start_ms or int(time.time() * 1000),
-            "tags": items(all_tags),
+            "tags": items({**tags, KEY_TAG: key, CREATED_TAG: created}),
         }
         for attempt in range(_CREATE_TRIES):
             lost: UnreachableError | None = None
-            mine: FoundRun | None = None
             try:
-                mine = FoundRun.of(self._rest.post("runs/create", body, again=False)["run"], new=True)
+                self._rest.post("runs/create", body, again=False)
             except UnreachableError as error:
                 lost = error
-            found = self.of_key(experiment_id, key)
+            found = self._settled(experiment_id, key, created)
             if found:
-                return self._settle(found, mine, created)
-            if mine is not None:
-                return mine
+                return found
             time.sleep(0.1 * 2**attempt)
-        assert lost is not None
-        raise lost
+        raise lost or UnreachableError(
+            f"MLflow at {self._rest.uri} does not find the run that it has just made ({name}).",
+            remedy="Wait until the database has caught up, and try again.",
+        )
 
-    def _settle(self, found: list[FoundRun], mine: FoundRun | None, created: str) -> FoundRun:
-        winner = found[0]
-        for run in found[1:]:
-            # Also those whose answer was lost: the time of creation says that they are ours.
-            if run.tags.get(CREATED_TAG) == created:
-                self.delete(run.run_id)
-        if mine is not None and winner.run_id == mine.run_id:
-            return mine
-        return winner
+    def _settled(self, experiment_id: str, key: str, created: str) -> FoundRun | None:
+        """The one run of `key` that all writers agree on; None when there is none (any more).
+
+        Whoever looks after creating and sees no other has the run that counts, and goes on at once. So whoever
+        sees others must find out whether these were alone when they looked. Of several, all but the first give
+        way at once; the first waits. Those that do not go away have not seen it, and it gives way to them.
+
+        Args:
+            created: creation tag of the caller's own runs (several when an answer was lost), empty for none.
+        """
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            found = self.of_key(experiment_id, key)
+            ours = [run for run in found if run.tags.get(CREATED_TAG) == created]
+            if len(found) > 1 and ours:
+                impatient = time.monotonic() > patience and len(found) > len(ours)
+                keep = 1 if ours[0] is found[0] and not impatient else 0
+                for run in ours[keep:]:
+                    self.delete(run.run_id)
+                    found.remove(run)
+            if not found:
+                return None
+            if len(found) == 1:
+                return replace(found[0], new=found[0] in ours)
+            if time.monotonic() > patience and not ours:
+                # Left by writers that died in between: the last is the one that others may have given way to.
+                return found[-1]
+            time.sleep(_PAUSE_SECONDS)
 
     def delete(self, run_id: str) -> None:
         """Delete a run that lost against another of the same key."""

@@ -1,4 +1,4 @@
-"""MLflow away, answers lost, writers at once: in the end every key has exactly one run, and it is complete."""
+"""MLflow away, answers lost, writers at once: in the end every key has one run, and it is complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.http_doubles import losing
+from fixtures.http_doubles import delaying, losing
 from fixtures.mlflow import MlflowServer
 from tradewind.errors import UnreachableError
 from tradewind.tracking import MlflowRest, PipelineRunRecord, StepRecord, TrackedRun, Tracker, planned_uri
@@ -84,8 +84,8 @@ def test_what_an_outage_kept_back_is_written_later_with_the_same_result(mlflow_o
 
     calm, disturbed = whole(run_record(), away=False), whole(run_record(), away=True)
     assert len(calm) == 2
-    key = lambda item: item["run_name"]  # noqa: E731
-    assert sorted(calm, key=key) == sorted(disturbed, key=key)
+    by_name = {run["run_name"]: run for run in calm}
+    assert by_name == {run["run_name"]: run for run in disturbed}
 
 
 @pytest.mark.parametrize(
@@ -149,24 +149,59 @@ def at_once(count: int, work: Callable[[], TrackedRun]) -> list[TrackedRun]:
     return results
 
 
+def test_a_slow_writer_gives_way_to_a_faster_one_that_came_later(mlflow_server: MlflowServer) -> None:
+    record = run_record()
+    direct = MlflowRest(mlflow_server.uri)
+    parent = Tracker(direct).write_run(record)
+    results: list[TrackedRun] = []
+    with delaying(mlflow_server.uri, "runs/create", seconds=0.7) as uri:
+        slow = MlflowRest(uri)
+        thread = threading.Thread(
+            target=lambda: results.append(Tracker(slow).begin_step(step_of(record), parent))
+        )
+        thread.start()
+        time.sleep(0.2)
+        # Starts later and is done, sure of its run, before the other's run exists.
+        fast = Tracker(direct).begin_step(step_of(record), parent)
+        thread.join(30)
+        slow.close()
+    assert [run.run_id for run in results] == [fast.run_id]
+    runs = {found["info"]["run_id"] for found in active_runs(direct, parent.experiment_id)}
+    assert runs == {parent.run_id, fast.run_id}
+    direct.close()
+
+
+def test_a_run_that_a_dead_writer_left_behind_is_no_obstacle(mlflow_server: MlflowServer) -> None:
+    record = run_record()
+    rest = MlflowRest(mlflow_server.uri)
+    tracker = Tracker(rest)
+    parent = tracker.write_run(record)
+    run = tracker.begin_step(step_of(record), parent)
+    tags = active_runs(rest, parent.experiment_id)[0]["data"]["tags"]
+    twin = [{**tag, "value": "0"} if tag["key"] == "tradewind.created" else tag for tag in tags]
+    rest.post("runs/create", {"experiment_id": parent.experiment_id, "start_time": START, "tags": twin})
+    assert tracker.write_step(end_of(record, run), parent).run_id == run.run_id
+    tracker.finish_run(replace(record, status="FINISHED", end_ms=START + 10), parent)
+    runs = {found["info"]["run_id"] for found in active_runs(rest, parent.experiment_id)}
+    assert runs == {parent.run_id, run.run_id}
+    rest.close()
+
+
 def test_writers_at_once_end_in_one_run(mlflow_server: MlflowServer) -> None:
     record = run_record()
 
     def parent_of() -> TrackedRun:
         return Tracker(MlflowRest(mlflow_server.uri, budget_seconds=30)).write_run(record)
 
-    parents = at_once(4, parent_of)
-    final = parent_of()
+    (final,) = {parent.run_id: parent for parent in at_once(4, parent_of)}.values()
     direct = MlflowRest(mlflow_server.uri)
-    # Whatever the order of events was, everybody who looks now sees the same run.
-    assert final.run_id in {parent.run_id for parent in parents}
 
     def step() -> TrackedRun:
         return Tracker(MlflowRest(mlflow_server.uri, budget_seconds=30)).begin_step(step_of(record), final)
 
-    at_once(4, step)
+    (run_id,) = {run.run_id for run in at_once(4, step)}
     tracker = Tracker(direct)
-    run = tracker.write_step(end_of(record, final), final)
+    assert tracker.write_step(end_of(record, final), final).run_id == run_id
     tracker.finish_run(replace(record, status="FINISHED", end_ms=START + 10), final)
     kinds = Counter()
     for found in active_runs(direct, final.experiment_id):
@@ -174,5 +209,4 @@ def test_writers_at_once_end_in_one_run(mlflow_server: MlflowServer) -> None:
         kinds[tags["tradewind.kind"]] += 1
         assert found["info"]["status"] == "FINISHED"
     assert kinds == {"pipeline": 1, "step": 1}
-    assert tracker.write_step(end_of(record, final), final).run_id == run.run_id
     direct.close()
