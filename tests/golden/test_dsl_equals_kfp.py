@@ -1,7 +1,7 @@
 """Every pipeline in `pipelines/`, compiled by the real KFP SDK and by us, gives the same document.
 
-Left out of the comparison: the name of the compiler and the shell code around Python components, which is in words
-of our own. What matters in that code (requirements, pip's options, the function's source) is compared.
+Left out of the comparison: the name of the compiler and the shell code around Python components, which is in
+words of our own. What matters in that code (requirements, pip's options, the function's source) is compared.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 import yaml
-from fixtures.kfp_sdk import KfpSdk
 from google.protobuf import json_format
+
+from fixtures.kfp_sdk import KfpSdk
 from tradewind import dsl
 
 PIPELINES = sorted(path for path in (Path(__file__).parent / "pipelines").glob("[!_]*.py"))

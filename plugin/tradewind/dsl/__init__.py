@@ -1,8 +1,9 @@
 """Pipelines in Python: `from tradewind import dsl` in place of `from kfp import dsl`.
 
-The names and what they mean are KFP's (2.17), and so is what comes out: the same IR, which runs on Kubeflow, too.
-The code is ours. Two things are stricter: all problems of a pipeline are reported at once, with pipeline, task and
-argument, and what KFP accepts but cannot mean (a Python `if` on a value that only a run knows) is an error.
+The names and what they mean are KFP's (2.17), and so is what comes out: the same IR, which runs on Kubeflow,
+too. The code is ours. Two things are stricter: all problems of a pipeline are reported at once, with
+pipeline, task and argument, and what KFP accepts but cannot mean (a Python `if` on a value that only a run
+knows) is an error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all components have in common: a name, an interface, and that calling them in a pipeline makes a task."""
+"""What all components have in common: a name, an interface, and that calling them makes a task."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class BaseComponent:
         if trace is None:
             raise FatalError(
                 f"component '{self.name}' was called outside of a pipeline.",
-                remedy="Call it in a function with @dsl.pipeline; to try a Python component's code, call its .python_func(...).",
+                remedy="Call it in a @dsl.pipeline function; to try its Python code, use .python_func(...).",
             )
         given = {name: value for name, value in arguments.items() if self._is_given(name, value)}
         task = PipelineTask(self, trace, given)
@@ -80,7 +80,7 @@ class BaseComponent:
         return task
 
     def _is_given(self, name: str, value: Any) -> bool:
-        """None for an input whose default is None is the same as leaving it out: the IR has no null arguments."""
+        """None where the default is None means left out: the IR has no null arguments."""
         entry = self.interface.inputs.get(name)
         return entry is not None and not (value is None and entry.optional and entry.default is None)
 
@@ -112,14 +112,16 @@ def argument_problem(entry: Input, value: Any, trace: Trace) -> str | None:
         return f"got the task '{value.name}' itself; pass its .output or one of its .outputs[...]"
     if isinstance(value, Channel):
         if value.trace is not trace:
-            return f"'{value.full_name}' belongs to pipeline '{value.trace.pipeline}' and cannot be used outside of it"
+            return f"'{value.full_name}' belongs to pipeline '{value.trace.pipeline}' and stays in it"
         return (
             None
             if entry.kind.accepts(value.kind)
             else f"expects {entry.kind}, got {value.kind} '{value.full_name}'"
         )
     if isinstance(entry.kind, ArtifactKind):
-        return f"expects {entry.kind}, got a {type(value).__name__}; to use an artifact that exists, see dsl.importer"
+        return (
+            f"expects {entry.kind}, got a {type(value).__name__}; for artifacts that exist see dsl.importer"
+        )
     constant = with_tokens(value) if isinstance(value, list | dict) else value
     return constant_problem(constant, entry.kind) or foreign_token_problem(constant, trace)
 

@@ -1,8 +1,8 @@
 """Values that will exist only when the pipeline runs: pipeline inputs and outputs of tasks.
 
-While a pipeline function runs, at compile time, these stand in for the values. They may be passed on, returned,
-compared (in `dsl.If`) and put into text: an f-string gets a token, which the compiler replaces by KFP's placeholder
-and which makes the value an additional input of the task.
+While a pipeline function runs, at compile time, these stand in for the values. They may be passed on,
+returned, compared (in `dsl.If`) and put into text: an f-string gets a token, which the compiler replaces by
+KFP's placeholder and which makes the value an additional input of the task.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Channel:
 
     def __iter__(self) -> Iterator[Any]:
         raise FatalError(
-            f"'{self.full_name}' cannot be looped over in Python: its items are known only when the pipeline runs.",
+            f"'{self.full_name}' cannot be looped over in Python: only a run knows its items.",
             remedy="Use `with dsl.ParallelFor(...) as item:`.",
         )
 

@@ -1,8 +1,8 @@
 """Command lines of Python components.
 
-Tradewind itself reads the function and its requirements out of them and needs none of this shell code. It is there
-so that a file compiled with Tradewind runs on Kubeflow as well, and it has the outline that KFP's own has, because
-tools (ours among them) recognise components by it.
+Tradewind itself reads the function and its requirements out of them and needs none of this shell code. It is
+there so that a file compiled with Tradewind runs on Kubeflow as well, and it has the outline that KFP's own
+has, because tools (ours among them) recognise components by it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ python3 -m venv --system-site-packages "$environment"
 _RUN_SOURCE = """
 directory=$(mktemp -d)
 printf "%s" "$0" > "$directory/ephemeral_component.py"
-_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main --component_module_path "$directory/ephemeral_component.py" "$@"
+export _KFP_RUNTIME=true
+python3 -m kfp.dsl.executor_main --component_module_path "$directory/ephemeral_component.py" "$@"
 """
 
 

@@ -1,7 +1,8 @@
 """From a traced pipeline to the IR.
 
-Each scope becomes a DAG component. Its tasks are written in the order in which they were made; names of components
-and executors follow KFP's rules, so that both compilers give the same document. Protobuf messages are filled in
+Each scope becomes a DAG component. Its tasks are written in the order in which they were made; names of
+components and executors follow KFP's rules, so that both compilers give the same document. Protobuf messages
+are filled in
 place: nothing takes the way through dictionaries, JSON or YAML.
 """
 
@@ -92,7 +93,7 @@ def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:
             trace.complain(
                 "uses the workspace, but the pipeline has none",
                 task=task.name,
-                remedy="give @dsl.pipeline pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size='1Gi'))",
+                remedy="@dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig('1Gi')))",
             )
 
 
@@ -174,7 +175,8 @@ class _Compilation:
 
     def executor(self, label: str) -> Value:
         """The executor's place in the deployment."""
-        return self.spec.deployment_spec.fields["executors"].struct_value.fields[label]
+        place: Value = self.spec.deployment_spec.fields["executors"].struct_value.fields[label]
+        return place
 
     def claim_executor(self, label: str) -> str:
         label = self.executor_labels.claim(label)

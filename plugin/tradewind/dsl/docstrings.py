@@ -1,7 +1,7 @@
 """Descriptions of inputs and outputs, taken from docstrings.
 
-KFP shows them on its forms, and so do we (they become the descriptions of Airflow Params). Understood are Google's
-sections (`Args:`, `Returns:`) and Sphinx's fields (`:param rows: ...`), which is what people write.
+KFP shows them on its forms, and so do we (they become the descriptions of Airflow Params). Understood are
+Google's sections (`Args:`, `Returns:`) and Sphinx's fields (`:param rows: ...`), which is what people write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 __all__ = ["Docstring", "read"]
 
 _SECTION = re.compile(
-    r"^(Args|Arguments|Parameters|Params|Attributes|Returns|Return|Yields|Raises|Exceptions|Except|Example|Examples):?[ \t\r\f\v]*$",
+    r"^(Args|Arguments|Parameters|Params|Attributes|Returns?|Yields?|Raises|Exceptions?|Except|Examples?)"
+    r":?[ \t\r\f\v]*$",
     re.MULTILINE,
 )
 _INPUT_SECTIONS = {"Args", "Arguments", "Parameters", "Params"}

@@ -51,7 +51,7 @@ def write_container(
 
 @functools.lru_cache(maxsize=256)
 def _environment(env: tuple[tuple[str, str], ...]) -> Value:
-    """Tasks often share their whole environment; copying the finished message is many times faster than filling it."""
+    """Tasks often share their environment, and copying a message is many times faster than filling it."""
     value = Value()
     add = value.list_value.values.add
     for name, text in env:

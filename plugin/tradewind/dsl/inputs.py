@@ -51,7 +51,7 @@ class TaskInputs:
             assign(self.spec.parameters[name].runtime_value.constant, constant)
 
     def text(self, name: str, text: str) -> str:
-        """A setting as text; one that is known only at run time becomes an input `name` of the task, as in KFP."""
+        """A setting as text; one that only a run knows becomes an input `name` of the task, as in KFP."""
         if not self.trace.tokens_in(text):
             return text
         resolved: str = self._resolve(text)

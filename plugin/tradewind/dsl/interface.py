@@ -95,7 +95,7 @@ class Interface:
                 artifact.description = entry.description
             else:
                 parameter = spec.input_definitions.parameters[entry.name]
-                parameter.parameter_type = entry.kind.code  # type: ignore[assignment]
+                parameter.parameter_type = entry.kind.code
                 parameter.is_optional = entry.optional
                 parameter.description = entry.description
                 if entry.default is not None:
@@ -114,7 +114,7 @@ def add_output(spec: ComponentSpec, output: Output) -> None:
         artifact.description = output.description
     else:
         parameter = spec.output_definitions.parameters[output.name]
-        parameter.parameter_type = output.kind.code  # type: ignore[assignment]
+        parameter.parameter_type = output.kind.code
         parameter.description = output.description
 
 
@@ -124,7 +124,7 @@ def component_name(name: str) -> str:
 
 
 def constant_problem(value: Any, kind: ParameterKind) -> str | None:
-    """Say why a constant cannot be a parameter of this kind; None when it can. An int is a float, too (PEP 484)."""
+    """Say why a constant cannot be a parameter of this kind; None when it can. An int is a float, too."""
     given = constant_kind(value)
     if given is None:
         return f"expects {kind}, got a {type(value).__name__}"

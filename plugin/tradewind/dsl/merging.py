@@ -1,4 +1,4 @@
-"""Pipelines used as components: what is inside is copied into the outer pipeline, under names that are free there."""
+"""Pipelines used as components: what is inside is copied outwards, under names that are free there."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ class GraphComponent(BaseComponent):
 
     Attributes:
         compiled: the IR. Never to be changed.
-        executors: labels of its executors in the order of their tasks. The IR's maps have no order, and names given
+        executors: labels of its executors in the order of their tasks. The IR's maps have no order, and names
+            given
             on the way into another pipeline must be the same each time.
         pipeline_func: the decorated function.
     """

@@ -1,4 +1,4 @@
-"""Settings of a whole pipeline. They go into the IR's second document, which says what only Kubernetes knows."""
+"""Settings of a whole pipeline. They go into the IR's second document: what only Kubernetes knows."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class PipelineConfig:
 
     Attributes:
         workspace: a volume that all steps share.
-        ttl_seconds_after_finished, ttl_seconds_after_success, ttl_seconds_after_failure: how long what a run leaves
+        ttl_seconds_after_finished, ttl_seconds_after_success, ttl_seconds_after_failure: how long what a run
+            leaves
             in the cluster is kept.
         active_deadline_seconds: how long a run may take.
     """

@@ -1,7 +1,7 @@
 """Placeholders in command lines of container components: what the backend fills in when the step runs.
 
-A container component's function is called once, with these objects in place of its arguments; the command line it
-returns is the component. The text forms are KFP's.
+A container component's function is called once, with these objects in place of its arguments; the command
+line it returns is the component. The text forms are KFP's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Metadata(Placeholder):
 
 
 class PlaceholderArtifact:
-    """An artifact argument: `.uri`, `.path` and `.metadata[...]` can go into the command line, itself it cannot."""
+    """An artifact argument: `.uri`, `.path` and `.metadata[...]` can go into the command line."""
 
     def __init__(self, direction: str, name: str, is_list: bool) -> None:
         self._name, self._is_list = name, is_list

@@ -1,7 +1,7 @@
 """CPU, memory and accelerators of a task, as KFP writes them.
 
-The IR holds each value twice: as the text that was given (`resourceCpuLimit: 500m`) and, for old backends, as a
-number (`cpuLimit: 0.5`; memory in 10^9 bytes). Both are written; we ourselves read the text.
+The IR holds each value twice: as the text that was given (`resourceCpuLimit: 500m`) and, for old backends, as
+a number (`cpuLimit: 0.5`; memory in 10^9 bytes). Both are written; we ourselves read the text.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """The source text of a Python component, as it travels to the pod.
 
-A lightweight component is a function without its module: its text, preceded by the imports that its annotations
-need, helper functions that the user names, and possibly a packed directory. The text is part of the compiled
-pipeline, so the same function must give the same text each time: a DAG whose text changes is a new DAG to Airflow.
+A lightweight component is a function without its module: its text, preceded by the imports that its
+annotations need, helper functions that the user names, and possibly a packed directory. The text is part of
+the compiled
+pipeline, so the same function must give the same text each time: a DAG whose text changes is a new DAG to
+Airflow.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from tradewind.runtime.artifacts import SYSTEM_TYPES
 
 __all__ = ["component_source", "function_source"]
 
-# The names that KFP promises to component code. `kfp` in the pod is the SDK on Kubeflow, and our runtime elsewhere.
+# The names that KFP promises to component code. `kfp` in the pod is the SDK on Kubeflow, and our runtime
+# elsewhere.
 PREAMBLE = ("import kfp", "from kfp import dsl", "from kfp.dsl import *", "from typing import *")
 
 # KFP's executor looks for these two names when an argument is annotated with dsl.EmbeddedInput.
@@ -33,7 +36,8 @@ import base64 as _base64, io as _io, os as _os, sys as _sys, tarfile as _tarfile
 
 _embedded = _tempfile.TemporaryDirectory()
 __KFP_EMBEDDED_ASSET_DIR = _embedded.name
-with _tarfile.open(fileobj=_io.BytesIO(_base64.b64decode(__KFP_EMBEDDED_ARCHIVE_B64)), mode="r:gz") as _archive:
+_packed = _io.BytesIO(_base64.b64decode(__KFP_EMBEDDED_ARCHIVE_B64))
+with _tarfile.open(fileobj=_packed, mode="r:gz") as _archive:
     _archive.extractall(__KFP_EMBEDDED_ASSET_DIR)
 _sys.path.insert(0, __KFP_EMBEDDED_ASSET_DIR)
 """
@@ -53,7 +57,8 @@ def component_source(
         embedded_artifact_path: a file or directory to be packed into the text.
 
     Raises:
-        ValueError: no source can be had, an artifact class is annotated under an alias, nothing lies at the path.
+        ValueError: no source can be had, an artifact class is annotated under an alias, nothing lies at the
+            path.
     """
     text = function_source(func)
     imports = [*PREAMBLE, *_artifact_imports(func, text)]
@@ -86,20 +91,32 @@ def function_source(func: Callable[..., Any]) -> str:
 
 
 def _artifact_imports(func: Callable[..., Any], text: str) -> list[str]:
-    """Imports for custom artifact classes that the signature mentions, since annotations are evaluated in the pod."""
+    """Imports for the custom artifact classes of a signature, since annotations are evaluated in the pod."""
     custom = list(dict.fromkeys(_custom_classes(func)))
     if not custom:
         return []
+    roots = _annotated_classes(func, text)
+    return list(dict.fromkeys(_import_of(cls, roots.get(cls, "")) for cls in custom))
+
+
+def _annotated_classes(func: Callable[..., Any], text: str) -> dict[type, str]:
+    """The first name in the annotation of each class: `pkg` of `dsl.Input[pkg.Embedding]`."""
     definition = ast.parse(text).body[0]
     assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
     arguments = definition.args
     annotated = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    annotations = [a.annotation for a in annotated if a.annotation] + [definition.returns] * bool(
-        definition.returns
-    )
-    nodes = itertools.chain.from_iterable(ast.walk(annotation) for annotation in annotations if annotation)
-    mentioned = {node.id for node in nodes if isinstance(node, ast.Name)}
-    return list(dict.fromkeys(_import_of(cls, mentioned) for cls in custom))
+    annotations = [argument.annotation for argument in annotated] + [definition.returns]
+    names = {**func.__globals__, **inspect.getclosurevars(func).nonlocals}
+    roots: dict[type, str] = {}
+    for node in itertools.chain.from_iterable(ast.walk(each) for each in annotations if each):
+        if isinstance(node, ast.Name | ast.Attribute):
+            parts = ast.unparse(node).split(".")
+            value: Any = names.get(parts[0])
+            for part in parts[1:]:
+                value = getattr(value, part, None)
+            if is_artifact_class(value):
+                roots[value] = parts[0]
+    return roots
 
 
 def _custom_classes(func: Callable[..., Any]) -> Iterator[type]:
@@ -114,14 +131,14 @@ def _custom_classes(func: Callable[..., Any]) -> Iterator[type]:
             yield annotation
 
 
-def _import_of(cls: type, mentioned: set[str]) -> str:
+def _import_of(cls: type, root: str) -> str:
     path = [*cls.__module__.split("."), *cls.__qualname__.split(".")]
-    for position, name in enumerate(path):
-        if name in mentioned:
-            return f"from {'.'.join(path[:position])} import {name}" if position else f"import {name}"
-    raise ValueError(
-        f"the artifact class {'.'.join(path)} is annotated under an alias; use the name it was defined with"
-    )
+    if root not in path:
+        raise ValueError(
+            f"artifact class {'.'.join(path)} is annotated under an alias; use the name it was defined with"
+        )
+    position = path.index(root)
+    return f"from {'.'.join(path[:position])} import {root}" if position else f"import {root}"
 
 
 def _embedded(path: Path) -> str:

@@ -53,8 +53,8 @@ class _Outputs(dict[str, Channel]):
 class PipelineTask:
     """A task of a pipeline. Made by calling a component, never directly.
 
-    All methods that set something return the task, so that calls can be chained. What they find wrong is reported
-    with everything else when the pipeline function ends.
+    All methods that set something return the task, so that calls can be chained. What they find wrong is
+    reported with everything else when the pipeline function ends.
 
     Attributes:
         name: unique in the pipeline.
@@ -114,7 +114,7 @@ class PipelineTask:
         return [value for value in self.inputs.values() if isinstance(value, Channel)]
 
     def after(self, *tasks: Any) -> PipelineTask:
-        """Start only after these tasks (or `dsl.ExitHandler` groups) have succeeded, without taking data from them."""
+        """Start only after these tasks (or `dsl.ExitHandler` groups) have succeeded."""
         for other in tasks:
             if isinstance(other, Scope) and other.kind != "exit-handler":
                 self._complain(
@@ -224,7 +224,7 @@ class PipelineTask:
         return self._set_resource("memory_limit", memory, gigabytes)
 
     def set_accelerator_type(self, accelerator: str | Channel) -> PipelineTask:
-        """The accelerator, such as "nvidia.com/gpu"; one of them unless `set_accelerator_limit` says otherwise."""
+        """Such as "nvidia.com/gpu"; one of them unless `set_accelerator_limit` says otherwise."""
         self.resources.accelerator_count = self.resources.accelerator_count or "1"
         return self._set_resource("accelerator_type", accelerator, str)
 

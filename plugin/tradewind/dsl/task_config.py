@@ -1,4 +1,4 @@
-"""What of a task's settings (resources, environment, ...) a component passes on to a workload that it starts itself."""
+"""What of a task's settings a component passes on to a workload that it starts itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TaskConfigPassthrough:
 
     @classmethod
     def of(cls, given: TaskConfigPassthrough | TaskConfigField) -> TaskConfigPassthrough:
-        return given if isinstance(given, cls) else cls(TaskConfigField(given))
+        return given if isinstance(given, TaskConfigPassthrough) else cls(given)
 
     def to_proto(self) -> pipeline_spec_pb2.TaskConfigPassthrough:
         return pipeline_spec_pb2.TaskConfigPassthrough(

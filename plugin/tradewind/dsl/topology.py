@@ -1,7 +1,8 @@
 """What depends on what.
 
-An edge is drawn between siblings only: where a task uses something from another scope, the two outermost scopes that
-they do not share are joined. Also found here: which values a scope needs from outside, and cycles.
+An edge is drawn between siblings only: where a task uses something from another scope, the two outermost
+scopes that they do not share are joined. Also found here: which values a scope needs from outside, and
+cycles.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def analyse(trace: Trace) -> Topology:
     """Find all edges; what is wrong with them is noted in the trace."""
     topology = Topology()
     for task in trace.tasks.values():
-        upstream = {id(node): node for node in task.upstream}
+        upstream: dict[int, Node] = {id(node): node for node in task.upstream}
         upstream |= {id(c.producer): c.producer for c in channels_of(task) if c.producer is not None}
         for node in upstream.values():
             before, after = _siblings(node, task)
@@ -80,7 +81,7 @@ def _siblings(before: Node, after: Node) -> tuple[Node, Node]:
 
 
 def _check_cycles(scope: Scope, topology: Topology) -> None:
-    names = [node.name for node in (*scope.scopes, *scope.tasks)]
+    names = [*(inner.name for inner in scope.scopes), *(task.name for task in scope.tasks)]
     graph = {name: topology.dependencies.get(name, set()) for name in names}
     try:
         TopologicalSorter(graph).prepare()

@@ -1,7 +1,8 @@
 """The pipeline that is being defined right now.
 
-A pipeline function is run once, with stand-ins for its inputs. What it does on the way is written down here: tasks,
-the scopes they are in, and all that is wrong. Problems do not stop the run, so that one compilation shows them all.
+A pipeline function is run once, with stand-ins for its inputs. What it does on the way is written down here:
+tasks, the scopes they are in, and all that is wrong. Problems do not stop the run, so that one compilation
+shows them all.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ class Trace:
         """Makes this the current pipeline; on the way out everything that was wrong is raised.
 
         Raises:
-            InvalidPipelineError: at least one problem was found. An error of the function itself passes as it is,
+            InvalidPipelineError: at least one problem was found. An error of the function itself passes as it
+                is,
                 unless there are problems: then it is most likely one's consequence.
         """
         token = _current.set(self)

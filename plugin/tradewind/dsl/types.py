@@ -1,8 +1,8 @@
 """What kinds of values components pass to one another, and which fit together.
 
-KFP knows two: parameters (JSON values of six types, plus two that only the backend fills in) and artifacts (files
-with a schema). How an annotation is written is `tradewind.runtime.annotations`' knowledge; here it becomes what the
-IR says. Whether an output may be passed to an input follows the KFP SDK 2.17.
+KFP knows two: parameters (JSON values of six types, plus two that only the backend fills in) and artifacts
+(files with a schema). How an annotation is written is `tradewind.runtime.annotations`' knowledge; here it
+becomes what the IR says. Whether an output may be passed to an input follows the KFP SDK 2.17.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CODES: dict[type, int] = {
     list: ParameterType.LIST,
     dict: ParameterType.STRUCT,
 }
-_NAMES = {code: python.__name__ for python, code in _CODES.items()} | {
+_NAMES: dict[int, str] = {code: python.__name__ for python, code in _CODES.items()} | {
     ParameterType.TASK_FINAL_STATUS: "PipelineTaskFinalStatus",
     ParameterType.TASK_CONFIG: "TaskConfig",
 }
@@ -85,7 +85,7 @@ class ArtifactKind:
         return ArtifactTypeSchema(schema_title=self.title, schema_version=self.version)
 
     def accepts(self, other: Kind) -> bool:
-        """Whether an output of kind `other` may be passed to an input of this kind: `system.Artifact` fits all."""
+        """Whether an output of kind `other` may be passed here; `system.Artifact` fits all."""
         if not isinstance(other, ArtifactKind) or self.is_list != other.is_list:
             return False
         if Artifact.schema_title in (self.title, other.title):
@@ -117,7 +117,7 @@ def artifact_kind(cls: type[Any], is_list: bool = False) -> ArtifactKind:
 
 
 def parameter_kind(annotation: Any) -> ParameterKind | None:
-    """The kind of a parameter annotation (`int`, `list[str]`, `Dict[str, int]`, "Integer"); None when it is none."""
+    """The kind of a parameter annotation (`int`, `list[str]`, "Integer"); None when it is none."""
     annotation = strip_optional(annotation)
     python = parameter_class(annotation)
     if python is None:

@@ -1,4 +1,4 @@
-"""Names of KFP's that are not there yet. Importing them works, using them says so: nothing is ever left out silently."""
+"""Names of KFP's that are not there yet. Importing them works, using them says so."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """JSON values as protobuf's `Value`, written in place.
 
-`Struct.update` and `json_format.ParseDict` build the same, but walk every value several times; a pipeline of a
-thousand tasks has tens of thousands of them (environment variables above all), and compiling it is paid each time
-Airflow reads the DAG file.
+`Struct.update` and `json_format.ParseDict` build the same, but walk every value several times; a pipeline of
+a thousand tasks has tens of thousands of them (environment variables above all), and compiling it is paid
+each time Airflow reads the DAG file.
 """
 
 from __future__ import annotations

@@ -5,7 +5,13 @@ from kfp.dsl import ConcatPlaceholder, IfPresentPlaceholder
 
 
 @dsl.container_component
-def run(name: str, data: dsl.Output[dsl.Dataset], flag: str = "", level: int = 1, model: dsl.Input[dsl.Model] = None):
+def run(
+    name: str,
+    data: dsl.Output[dsl.Dataset],
+    flag: str = "",
+    level: int = 1,
+    model: dsl.Input[dsl.Model] = None,
+):
     return dsl.ContainerSpec(
         image="alpine",
         command=["run", ConcatPlaceholder(["--name=", name, "-", level, "@", data.uri])],
@@ -14,7 +20,10 @@ def run(name: str, data: dsl.Output[dsl.Dataset], flag: str = "", level: int = 1
             IfPresentPlaceholder(input_name="level", then=level),
             IfPresentPlaceholder(
                 input_name="model",
-                then=["--model", ConcatPlaceholder(["file:", IfPresentPlaceholder("flag", then=flag, else_="x")])],
+                then=[
+                    "--model",
+                    ConcatPlaceholder(["file:", IfPresentPlaceholder("flag", then=flag, else_="x")]),
+                ],
                 else_=[IfPresentPlaceholder(input_name="flag", then=[data.path])],
             ),
         ],

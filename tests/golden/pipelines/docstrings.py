@@ -6,7 +6,9 @@ from kfp import dsl
 
 
 @dsl.component
-def train(rows: int, data: dsl.Input[dsl.Dataset], model: dsl.Output[dsl.Model]) -> NamedTuple("Out", [("score", float)]):
+def train(rows: int, data: dsl.Input[dsl.Dataset], model: dsl.Output[dsl.Model]) -> NamedTuple(
+    "Out", [("score", float)]
+):
     """Train a model.
 
     It takes

@@ -9,7 +9,13 @@ def step(x: int = 1) -> str:
 
 
 @dsl.pipeline
-def dynamic_settings(cpu: str = "1", memory: str = "1G", gpu: str = "nvidia.com/gpu", count: str = "1", image: str = "python:3.12"):
+def dynamic_settings(
+    cpu: str = "1",
+    memory: str = "1G",
+    gpu: str = "nvidia.com/gpu",
+    count: str = "1",
+    image: str = "python:3.12",
+):
     first = step()
     step().set_cpu_request(cpu).set_cpu_limit(cpu).set_memory_request(memory).set_memory_limit(memory)
     step(x=3).set_accelerator_type(gpu).set_accelerator_limit(count)

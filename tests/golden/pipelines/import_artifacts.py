@@ -21,7 +21,9 @@ def import_artifacts(uri: str = "s3://bucket/data", owner: str = "me"):
         reimport=True,
         metadata={"framework": "sklearn", "n": 3, "list": [1, {"a": True}]},
     )
-    given = dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset, metadata={"owner": owner, "again": [owner]})
+    given = dsl.importer(
+        artifact_uri=uri, artifact_class=dsl.Dataset, metadata={"owner": owner, "again": [owner]}
+    )
     found = where(name="x")
     late = dsl.importer(
         artifact_uri=found.output,

@@ -26,7 +26,9 @@ def trusted():
     print("ok")
 
 
-@dsl.component(packages_to_install=["numpy"], pip_index_urls=["https://pypi.example/simple"], pip_trusted_hosts=[])
+@dsl.component(
+    packages_to_install=["numpy"], pip_index_urls=["https://pypi.example/simple"], pip_trusted_hosts=[]
+)
 def untrusted():
     print("ok")
 

@@ -18,7 +18,9 @@ def write(
 
 
 @dsl.component
-def read(table: InputPath("Dataset"), model: InputPath(dsl.Model), unknown: InputPath(), note: str, number: int):
+def read(
+    table: InputPath("Dataset"), model: InputPath(dsl.Model), unknown: InputPath(), note: str, number: int
+):
     print(table)
 
 

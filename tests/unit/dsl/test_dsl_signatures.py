@@ -1,0 +1,231 @@
+"""Signatures of components: what is understood beyond KFP, and what is refused, all problems at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any, List, NamedTuple, Optional, Union  # noqa: UP035
+
+import pytest
+from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
+
+from tradewind import dsl
+from tradewind.errors import InvalidPipelineError
+
+
+class Wrong(dsl.Artifact):
+    schema_title = "mine.Thing"
+
+
+class NoVersion(dsl.Artifact):
+    schema_title = "system.Thing"
+    schema_version = "1"
+
+
+def problems(make: Any, function: Any) -> dict[str, str]:
+    with pytest.raises(InvalidPipelineError) as raised:
+        make(function)
+    return {problem.place: problem.message for problem in raised.value.problems}
+
+
+def test_modern_annotations_are_understood() -> None:
+    @dsl.component
+    def modern(
+        a: int | None = None,
+        b: Optional[str] = None,  # noqa: UP045
+        c: Union[float, None] = None,  # noqa: UP007
+        d: list[dict[str, int]] = [],  # noqa: B006
+        e: List[str] = [],  # noqa: B006, UP006
+        f: dsl.Input[list[dsl.Dataset]] = None,  # type: ignore[assignment]
+        g: dsl.Input[dsl.Model] | None = None,
+    ) -> NamedTuple("Out", [("x", int)]):  # type: ignore[valid-type]
+        return (1,)
+
+    inputs = modern.proto.input_definitions
+    types = {
+        name: ParameterType.ParameterTypeEnum.Name(entry.parameter_type)
+        for name, entry in inputs.parameters.items()
+    }
+    assert types == {"a": "NUMBER_INTEGER", "b": "STRING", "c": "NUMBER_DOUBLE", "d": "LIST", "e": "LIST"}
+    assert all(entry.is_optional for entry in [*inputs.parameters.values(), *inputs.artifacts.values()])
+    assert {name: entry.is_artifact_list for name, entry in inputs.artifacts.items()} == {
+        "f": True,
+        "g": False,
+    }
+
+
+def test_all_problems_of_a_signature_at_once() -> None:
+    def broken(
+        bare,
+        odd: set,
+        thing: dsl.Input[Wrong],
+        version: dsl.Output[NoVersion],
+        parts: dsl.Output[list[dsl.Dataset]],
+        missing: Nowhere,  # noqa: F821  # type: ignore[name-defined]
+        Output: int,
+        _hidden: int,
+        *more: int,
+        number: int = "x",  # type: ignore[assignment]
+        data: dsl.Input[dsl.Dataset] = "x",  # type: ignore[assignment]
+        ratio: float = float("nan"),
+        **options: int,
+    ) -> object:
+        return None
+
+    found = problems(dsl.component, broken)
+    assert {place.removeprefix("component 'broken', ") for place in found} == {
+        "argument 'bare'",
+        "argument 'odd'",
+        "argument 'thing'",
+        "argument 'version'",
+        "argument 'parts'",
+        "argument 'missing'",
+        "argument 'Output'",
+        "argument '_hidden'",
+        "argument 'more'",
+        "argument 'number'",
+        "argument 'data'",
+        "argument 'ratio'",
+        "argument 'options'",
+        "return annotation",
+    }
+    assert (
+        found["component 'broken', argument 'number'"] == "the default does not fit: expects int, got str 'x'"
+    )
+    assert "must be 'system.<Name>'" in found["component 'broken', argument 'thing'"]
+
+
+def test_output_names_do_not_clash() -> None:
+    def clash(model: dsl.Output[dsl.Model]) -> NamedTuple("Out", [("model", str)]):  # type: ignore[valid-type]
+        return ("x",)
+
+    assert problems(dsl.component, clash) == {
+        "component 'clash', output 'model'": "there is another output called 'model'"
+    }
+
+
+def test_pipelines_return_their_outputs() -> None:
+    def churn(model: dsl.Output[dsl.Model], path: dsl.OutputPath(str)):  # type: ignore[valid-type]
+        pass
+
+    message = "a pipeline returns its outputs; it has no output arguments"
+    assert problems(dsl.pipeline, churn) == {
+        "pipeline 'churn', argument 'model'": message,
+        "pipeline 'churn', argument 'path'": message,
+    }
+
+
+def test_functions_without_source_are_refused() -> None:
+    namespace: dict[str, Any] = {}
+    exec("def hidden(x: int) -> int:\n    return x", namespace)
+    assert "cannot be read" in problems(dsl.component, namespace["hidden"])["component 'hidden'"]
+    # Where the source is not needed, that is fine.
+    assert dsl.component(namespace["hidden"], target_image="x:1").name == "hidden"
+
+    async def later(x: int) -> int:
+        return x
+
+    assert problems(dsl.component, later) == {"component 'later'": "is an async function"}
+
+
+def test_custom_artifacts_under_an_alias_are_refused() -> None:
+    def use(thing: dsl.Input[Alias]):
+        pass
+
+    assert "alias" in problems(dsl.component, use)["component 'use'"]
+
+
+class Renamed(dsl.Artifact):
+    schema_title = "system.Renamed"
+
+
+Alias = Renamed
+
+
+def test_container_components() -> None:
+    def artifact_itself(data: dsl.Input[dsl.Dataset]):
+        return dsl.ContainerSpec("alpine", ["cat", data])
+
+    def number(data: dsl.Input[dsl.Dataset]):
+        return dsl.ContainerSpec("alpine", ["sleep", 5], [None])
+
+    def unknown_input(text: str):
+        return dsl.ContainerSpec("alpine", [dsl.IfPresentPlaceholder("txt", then=text)])
+
+    def nothing():
+        pass
+
+    def no_image():
+        return dsl.ContainerSpec("")
+
+    def bare_artifact(data: dsl.Dataset):
+        return dsl.ContainerSpec("alpine")
+
+    def in_text(text: str):
+        return dsl.ContainerSpec("alpine", [f"{dsl.ConcatPlaceholder(['a', text])}"])
+
+    def returns() -> int:
+        return dsl.ContainerSpec("alpine")
+
+    assert problems(dsl.container_component, artifact_itself) == {
+        "container component 'artifact_itself', command[1]": (
+            "artifact 'data' cannot be passed by itself; use .uri, .path or .metadata[...]"
+        )
+    }
+    assert set(problems(dsl.container_component, number)) == {
+        "container component 'number', command[1]",
+        "container component 'number', args[0]",
+    }
+    assert "not an input" in "".join(problems(dsl.container_component, unknown_input).values())
+    assert problems(dsl.container_component, nothing) == {
+        "container component 'nothing'": "returns a NoneType"
+    }
+    assert problems(dsl.container_component, no_image) == {
+        "container component 'no_image', image": "is not given"
+    }
+    assert list(problems(dsl.container_component, bare_artifact)) == [
+        "container component 'bare_artifact', argument 'data'"
+    ]
+    assert "f-string" in "".join(problems(dsl.container_component, in_text).values())
+    assert list(problems(dsl.container_component, returns)) == [
+        "container component 'returns', return annotation"
+    ]
+
+
+def test_what_is_not_there_yet_says_so_when_used() -> None:
+    with pytest.raises(Exception, match="notebook_component is not supported yet"):
+        dsl.notebook_component(notebook_path="x.ipynb")
+
+
+def test_every_name_of_kfp_s_dsl_is_there(kfp_sdk: Any) -> None:
+    script = "from kfp import dsl; print(*dsl.__all__)"
+    names = subprocess.run(
+        [kfp_sdk.python, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(names) > 40
+    assert [name for name in names if not hasattr(dsl, name)] == []
+
+
+def test_arguments_of_the_decorators_are_kfp_s(kfp_sdk: Any) -> None:
+    script = (
+        "import inspect, json; from kfp import dsl; from {} import dsl as d;"
+        "made = (d.component, d.pipeline, d.importer);"
+        "print(json.dumps([list(inspect.signature(f).parameters) for f in made]))"
+    )
+    theirs, ours = (
+        subprocess.run([python, "-c", text], capture_output=True, text=True, check=True).stdout
+        for python, text in (
+            (str(kfp_sdk.python), script.format("kfp")),
+            (sys.executable, script.format("tradewind").replace("from kfp import dsl; ", "")),
+        )
+    )
+    assert ours == theirs
+
+
+def test_the_dsl_is_light() -> None:
+    script = (
+        "import sys; from tradewind import dsl;"
+        "print([m for m in ('airflow', 'kubernetes', 'mlflow', 'requests', 'asyncio') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
