@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,26 +40,26 @@ class CacheEntry:
     value: dict[str, Any]
 
 
-def lookup(root_uri: str, key: str, *, artifacts: ArtifactStore | None = None) -> dict[str, Any] | None:
+def lookup(root_uri: str, key: str, environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:
     """Return what was stored for a key, None when there is nothing (or nothing that can be read).
 
     Args:
         root_uri: where the index lives; `.tradewind/cache` is put below it.
         key: letters, digits, `_ . -`; a hash as a rule.
-        artifacts: the store to use; None: one with the environment of this process.
+        environ: addresses and credentials of the store, as for `ArtifactStore`.
 
     Raises:
         UnreachableError, ConfigurationError: as `ArtifactStore.read`.
     """
-    entry = _read(artifacts or ArtifactStore(), root_uri, key)
+    entry = _read(ArtifactStore(environ), root_uri, key)
     return entry.value if entry else None
 
 
-def store(root_uri: str, key: str, entry: dict[str, Any], *, artifacts: ArtifactStore | None = None) -> None:
+def store(root_uri: str, key: str, entry: dict[str, Any], environ: Mapping[str, str] | None = None) -> None:
     """Remember a step's outcome for a key.
 
     Args:
-        root_uri, key, artifacts: as for `lookup`.
+        root_uri, key, environ: as for `lookup`.
         entry: JSON data.
 
     Raises:
@@ -67,16 +67,16 @@ def store(root_uri: str, key: str, entry: dict[str, Any], *, artifacts: Artifact
     """
     document = {"version": VERSION, "key": key, "stored": time.time(), "value": entry}
     content = json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
-    (artifacts or ArtifactStore()).write(_uri(root_uri, key), content)
+    ArtifactStore(environ).write(_uri(root_uri, key), content)
 
 
-def entries(root_uri: str, *, artifacts: ArtifactStore | None = None) -> Iterator[CacheEntry]:
+def entries(root_uri: str, environ: Mapping[str, str] | None = None) -> Iterator[CacheEntry]:
     """Yield all entries, by key. One request per entry: for people, not for steps.
 
     Raises:
         UnreachableError, ConfigurationError: as `ArtifactStore.read`.
     """
-    artifacts = artifacts or ArtifactStore()
+    artifacts = ArtifactStore(environ)
     for path in artifacts.list(f"{root_uri.rstrip('/')}/{FOLDER}"):
         key = path.rpartition("/")[2].removesuffix(".json")
         entry = _read(artifacts, root_uri, key) if KEY.fullmatch(key) else None
@@ -86,14 +86,14 @@ def entries(root_uri: str, *, artifacts: ArtifactStore | None = None) -> Iterato
 
 def clear(
     root_uri: str,
+    environ: Mapping[str, str] | None = None,
     *,
     where: Callable[[CacheEntry], bool] | None = None,
-    artifacts: ArtifactStore | None = None,
 ) -> int:
     """Forget entries; the artifacts that they point to stay.
 
     Args:
-        root_uri, artifacts: as for `lookup`.
+        root_uri, environ: as for `lookup`.
         where: which ones; None: all.
 
     Returns:
@@ -102,8 +102,8 @@ def clear(
     Raises:
         UnreachableError, ConfigurationError: as `ArtifactStore.delete`.
     """
-    artifacts = artifacts or ArtifactStore()
-    doomed = [entry for entry in entries(root_uri, artifacts=artifacts) if where is None or where(entry)]
+    artifacts = ArtifactStore(environ)
+    doomed = [entry for entry in entries(root_uri, environ) if where is None or where(entry)]
     for entry in doomed:
         artifacts.delete(_uri(root_uri, entry.key))
     return len(doomed)
