@@ -57,13 +57,14 @@ class AirflowApi:
                 return None
             raise
 
-    def import_error(self, filename: str) -> str:
-        """Why Airflow could not load a DAG file; empty when it could."""
-        answer = self._get("/api/v2/importErrors", {"filename_pattern": filename.rpartition("/")[2]})
-        for entry in answer["import_errors"]:
-            if filename.endswith(entry["filename"]):
-                return str(entry["stack_trace"])
-        return ""
+    def health(self) -> dict[str, Any]:
+        """State of each of Airflow's parts."""
+        return self._get("/api/v2/monitor/health")
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """DAG files that Airflow could not load, with `filename`, `bundle_name` and `stack_trace`."""
+        errors: list[dict[str, Any]] = self._get("/api/v2/importErrors", {"limit": "1000"})["import_errors"]
+        return errors
 
     def trigger(self, dag_id: str, values: Mapping[str, Any]) -> str:
         """Start a run with these parameters; returns its id.
@@ -107,15 +108,14 @@ class AirflowApi:
             raise
         return json.loads(value) if isinstance(value, str) else value
 
-    def log(self, dag_id: str, run_id: str, instance: Mapping[str, Any]) -> list[str]:
-        """The lines of the last try of a task instance."""
+    def log(self, dag_id: str, run_id: str, instance: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The log of a task instance's last try: entries with `event`, `level`, `logger` and more."""
         task, number = quote(instance["task_id"], safe=""), max(1, instance["try_number"])
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task}/logs/{number}"
         answer = self._get(path, {"map_index": str(instance["map_index"]), "full_content": "true"})
         content = answer["content"]
-        if isinstance(content, str):
-            return content.splitlines()
-        return [str(entry.get("event", "") if isinstance(entry, dict) else entry) for entry in content]
+        lines = content.splitlines() if isinstance(content, str) else content
+        return [entry if isinstance(entry, dict) else {"event": str(entry)} for entry in lines]
 
     def fail(self, dag_id: str, run_id: str) -> None:
         """Mark a run failed: Airflow ends its tasks, and they their pods."""

@@ -77,7 +77,7 @@ def wait_for_dag(api: AirflowApi, deployment: Deployment, check: Callable[[], No
         if dag is not None and _read_since(dag, deployment, changed):
             _unpause(api, dag)
             return
-        if reason := api.import_error(deployment.file.name):
+        if reason := _import_error(api, deployment):
             lines = [line for line in reason.splitlines() if line.strip()]
             raise InvalidPipelineError(
                 str(deployment.file), [Problem("DAG file", line) for line in lines[-5:]]
@@ -93,6 +93,14 @@ def wait_for_dag(api: AirflowApi, deployment: Deployment, check: Callable[[], No
         f"Airflow did not load {deployment.file} within {WAIT_SECONDS:.0f} s",
         remedy="See dag-processor.log in the stack's logs.",
     )
+
+
+def _import_error(api: AirflowApi, deployment: Deployment) -> str:
+    """Why Airflow could not load the file; empty when it could, or has not tried."""
+    for entry in api.import_errors():
+        if entry["bundle_name"] == deployment.bundle and deployment.file.match(f"*/{entry['filename']}"):
+            return str(entry["stack_trace"])
+    return ""
 
 
 def _read_since(dag: Mapping[str, Any], deployment: Deployment, changed: float) -> bool:

@@ -144,7 +144,7 @@ def _compiled(subject: object, path: Path) -> Pipeline:
         return subject
     if isinstance(subject, str | Path):
         return ir.load(path.parent / subject)
-    return dsl.compile(subject)
+    return dsl.compile(subject)  # type: ignore[arg-type]
 
 
 def _pipelines_of(module: ModuleType) -> list[_Candidate]:

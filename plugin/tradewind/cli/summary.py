@@ -15,6 +15,8 @@ __all__ = ["columns", "failure_report", "run_report"]
 
 _LOG_LINES = 12
 _VALUE_WIDTH = 60
+# What Airflow says about itself in a task's log.
+_AIRFLOW_LOGGERS = ("task", "airflow.")
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -97,6 +99,14 @@ def failure_report(api: AirflowApi, dag_id: str, run_id: str, outcome: Outcome) 
         yield "Mend the cause and run again: steps that succeeded are taken from the cache."
 
 
-def _last(lines: Iterable[str]) -> list[str]:
-    said = [line.rstrip() for entry in lines for line in entry.splitlines() if line.strip()]
-    return said[-_LOG_LINES:] or ["(its log is empty)"]
+def _last(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What a log says to somebody who looks for the cause: the error, or else its last lines."""
+    said: list[str] = []
+    error: list[str] = []
+    for entry in entries:
+        text = str(entry.get("event", ""))
+        if details := entry.get("error_detail"):
+            error = str(details[0]["exc_value"]).splitlines()
+        elif not text.startswith("::") and not str(entry.get("logger", "")).startswith(_AIRFLOW_LOGGERS):
+            said += text.splitlines()
+    return [line.rstrip() for line in error or said[-_LOG_LINES:]] or ["(its log is empty)"]

@@ -1,0 +1,232 @@
+"""The part of `tradewind check` that talks to servers: Airflow, MLflow, the cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tradewind.cli.airflow_api import AirflowApi
+from tradewind.cli.clusters import choose_cluster
+from tradewind.cli.findings import Finding, guarded
+from tradewind.local.stack import USER, Home, StackState, read_password
+from tradewind.local.stack.ports import DEFAULT_PORTS, is_free
+
+__all__ = ["configured_findings", "local_findings", "stack_findings"]
+
+_RIGHTS = (
+    ("create", "pods", ""),
+    ("get", "pods", ""),
+    ("list", "pods", ""),
+    ("watch", "pods", ""),
+    ("patch", "pods", ""),
+    ("delete", "pods", ""),
+    ("get", "pods", "log"),
+    ("list", "events", ""),
+)
+"""What a step's operator does: verb, resource, subresource."""
+
+_TIMEOUT_SECONDS = 5.0
+
+
+def stack_findings(home: Home, state: StackState, cluster: str) -> Iterator[Finding]:
+    """The running local stack."""
+    addresses = state.addresses
+    api = AirflowApi(addresses.airflow, USER, read_password(home))
+    yield guarded("Airflow", lambda: _airflow(api))
+    yield guarded("DAG files", lambda: _dag_files(api))
+    yield guarded("MLflow", lambda: _mlflow_answers(addresses.mlflow))
+    yield guarded("MLflow artifacts", lambda: _mlflow_writable(addresses.mlflow))
+    choice = choose_cluster(cluster)
+    kubeconfig, context = (
+        (choice.kubeconfig, choice.context) if choice else (addresses.kubeconfig, addresses.context)
+    )
+    yield from _cluster(lambda: _client_of_file(kubeconfig, context), "default", str(kubeconfig))
+
+
+def local_findings(home: Home, cluster: str) -> Iterator[Finding]:
+    """Whether a local stack could be started; none runs."""
+    existing = next(path for path in (home.root, *home.root.parents) if path.exists())
+    writable = os.access(existing, os.W_OK | os.X_OK)
+    yield Finding(
+        "directory", writable, str(home.root), "Set TRADEWIND_HOME to a directory that you can write to."
+    )
+    for name, port in DEFAULT_PORTS.items():
+        detail = (
+            f"port {port} is free" if is_free(port) else f"port {port} is taken, another one will be used"
+        )
+        yield Finding(f"{name} address", True, detail)
+    choice = choose_cluster(cluster)
+    if choice is not None:
+        where = f"{choice.kubeconfig} {choice.context}".strip()
+        yield from _cluster(lambda: _client_of_file(choice.kubeconfig, choice.context), "default", where)
+    yield Finding("stack", True, "does not run; tradewind up starts it, tradewind run brings its own")
+
+
+def configured_findings() -> Iterator[Finding]:
+    """The Airflow that this shell is configured for: its `[tradewind]` section and what that names."""
+    from tradewind.operators.configuration import configuration
+    from tradewind.operators.mlflow import MlflowAccess
+
+    found: list[Any] = []
+
+    def configured() -> Finding:
+        settings = configuration()
+        found.extend([settings, MlflowAccess.configured(settings)])
+        return Finding("[tradewind] configuration", True, f"read from {os.environ['AIRFLOW_HOME']}")
+
+    yield guarded("[tradewind] configuration", configured)
+    if not found:
+        return
+    settings, mlflow = found
+    if mlflow is None:
+        remedy = "Set mlflow_tracking_uri or mlflow_conn_id, or tracking = off."
+        yield Finding("MLflow", settings.tracking == "off", "no server is configured", remedy)
+    else:
+        credentials = {"token": mlflow.token, "username": mlflow.username, "password": mlflow.password}
+        yield guarded("MLflow", lambda: _mlflow_answers(mlflow.uri, **credentials))
+        if not settings.artifact_store:
+            yield guarded("MLflow artifacts", lambda: _mlflow_writable(mlflow.uri, **credentials))
+    connection = settings.kubernetes_conn_id
+    yield from _cluster(
+        lambda: _client_of_connection(connection), settings.namespace or "default", connection
+    )
+
+
+# --- Airflow and MLflow -----------------------------------------------------------------------------------
+
+
+def _airflow(api: AirflowApi) -> Finding:
+    health = api.health()
+    sick = [
+        name for name in ("metadatabase", "scheduler", "dag_processor") if health[name]["status"] != "healthy"
+    ]
+    remedy = "See the logs of the stack; stop it and start it again."
+    return Finding("Airflow", not sick, f"{', '.join(sick)} not healthy" if sick else api.base, remedy)
+
+
+def _dag_files(api: AirflowApi) -> Finding:
+    errors = api.import_errors()
+    if not errors:
+        return Finding("DAG files", True, "all of them load")
+    lines = [f"{entry['filename']}: {entry['stack_trace'].strip().splitlines()[-1]}" for entry in errors]
+    remedy = "tradewind check FILE lists everything that is wrong with a pipeline."
+    return Finding("DAG files", False, "; ".join(lines), remedy)
+
+
+def _mlflow_answers(uri: str, **credentials: Any) -> Finding:
+    from tradewind.tracking import MlflowRest
+
+    rest = MlflowRest(uri, budget_seconds=_TIMEOUT_SECONDS, **credentials)
+    rest.post("experiments/search", {"max_results": 1})
+    return Finding("MLflow", True, rest.uri)
+
+
+def _mlflow_writable(uri: str, **credentials: Any) -> Finding:
+    """Writes a file through the artifact proxy, as pods do, and removes it."""
+    from tradewind.tracking import MlflowRest
+
+    rest = MlflowRest(uri, budget_seconds=_TIMEOUT_SECONDS, **credentials)
+    path = f"tradewind-check-{uuid4()}"
+    rest.put_artifact(path, b"written by tradewind check", "text/plain")
+    rest.send("DELETE", f"/api/2.0/mlflow-artifacts/artifacts/{path}", None, "")
+    return Finding("MLflow artifacts", True, "can be written through the server")
+
+
+# --- the cluster ------------------------------------------------------------------------------------------
+
+
+def _cluster(connect: Any, namespace: str, where: str) -> Iterator[Finding]:
+    """Whether the cluster answers, and allows what a step's operator does."""
+    clients: list[Any] = []
+
+    def reachable() -> Finding:
+        client = connect()
+        version = _ask(client, "GET", "/version")
+        clients.append(client)
+        return Finding("cluster", True, f"Kubernetes {version.get('gitVersion', '?')} ({where})")
+
+    yield guarded("cluster", reachable)
+    for client in clients:
+        refused = [words for words in map(_words, _RIGHTS) if not _allowed(client, namespace, words)]
+        detail = f"pods in namespace {namespace}"
+        if refused:
+            detail = (
+                f"not allowed in namespace {namespace}: {', '.join(' '.join(words) for words in refused)}"
+            )
+        remedy = "Ask for a Role with these verbs (docs/cli.md shows one)."
+        yield Finding("permissions", not refused, detail, remedy)
+
+
+def _words(right: tuple[str, str, str]) -> tuple[str, str]:
+    verb, resource, part = right
+    return verb, f"{resource}/{part}" if part else resource
+
+
+def _allowed(client: Any, namespace: str, words: tuple[str, str]) -> bool:
+    verb, (resource, _, part) = words[0], words[1].partition("/")
+    attributes = {"namespace": namespace, "verb": verb, "resource": resource, "subresource": part}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = _ask(client, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return bool(answer.get("status", {}).get("allowed"))
+
+
+def _ask(client: Any, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    from kubernetes.client.exceptions import ApiException
+    from urllib3.exceptions import HTTPError
+
+    from tradewind.errors import ConfigurationError, UnreachableError
+
+    host = client.configuration.host
+    try:
+        answer: dict[str, Any] = client.call_api(
+            path,
+            method,
+            body=body,
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            response_type="object",
+            auth_settings=["BearerToken"],
+            _return_http_data_only=True,
+            _request_timeout=_TIMEOUT_SECONDS,
+        )
+    except ApiException as error:
+        message = f"{host} answers {error.status} {error.reason}"
+        raise ConfigurationError(message, remedy="Check the credentials and their rights.") from error
+    except HTTPError as error:
+        message = f"{host} cannot be reached: {type(error).__name__}"
+        raise UnreachableError(message, remedy="Check the address, and that the cluster runs.") from error
+    return answer
+
+
+def _client_of_file(kubeconfig: Path, context: str) -> Any:
+    from kubernetes.config import ConfigException, new_client_from_config
+
+    from tradewind.errors import ConfigurationError
+
+    try:
+        client = new_client_from_config(str(kubeconfig), context=context or None)
+    except ConfigException as error:
+        raise ConfigurationError(
+            f"{kubeconfig}: {error}", remedy="Give a kubeconfig that kubectl can use."
+        ) from error
+    client.configuration.retries = False
+    return client
+
+
+def _client_of_connection(connection: str) -> Any:
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+    from airflow.sdk.exceptions import AirflowException
+
+    from tradewind.errors import ConfigurationError
+
+    try:
+        return KubernetesHook(conn_id=connection).get_conn()
+    except AirflowException as error:
+        remedy = "Make the connection in Airflow, or name another one in [tradewind] kubernetes_conn_id."
+        raise ConfigurationError(f"connection {connection!r}: {error}", remedy=remedy) from error
