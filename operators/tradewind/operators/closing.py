@@ -19,8 +19,9 @@ from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import Upstream
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.opening import run_links, run_record
+from tradewind.operators.outcome import was_cut_short
 from tradewind.operators.pending import PENDING_KEY, pending_run, write_pending
-from tradewind.operators.settings import RUN_START
+from tradewind.operators.settings import RUN_START, STEPS_DONE
 from tradewind.operators.step_tracking import TRACKING_KEY
 from tradewind.plan import evaluate
 
@@ -40,13 +41,18 @@ def close_run(operator: RunEndOperator, context: Context) -> dict[str, Any]:
     """Close a run; returns the XCom of `run_end`.
 
     Raises:
+        FatalError: the run was ended by hand, see `tradewind.operators.outcome`.
         TradewindError: MLflow stayed away and tracking is required.
     """
     states = _states(operator, context)
-    status = _status(states, context)
+    ti: Any = context["ti"]
+    cut_short = was_cut_short(states, lambda step: ti.xcom_pull(task_ids=step) is not None)
+    status = _status(states, cut_short)
     if status != "FINISHED":
         _remove_pods(operator, context)
     pending = _track(operator, context, states, status)
+    if cut_short:
+        raise FatalError("The run was ended by hand before all of its steps had run.")
     return {"status": status, "pending": len(pending)}
 
 
@@ -54,16 +60,14 @@ def _states(operator: RunEndOperator, context: Context) -> dict[str, str]:
     """Return the states of the steps' task instances; mapped ones have an index behind their name."""
     ti: Any = context["ti"]
     found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
-    own = {ti.task_id, RUN_START}
+    own = {ti.task_id, RUN_START, STEPS_DONE}
     return {name: str(state) for name, state in (found.get(ti.run_id) or {}).items() if name not in own}
 
 
-def _status(states: Mapping[str, str], context: Context) -> Literal["FINISHED", "FAILED", "KILLED"]:
-    dag_run: Any = context["dag_run"]
-    bad = any(state in BAD for state in states.values())
-    if str(getattr(dag_run, "state", "")) == "failed":
-        return "KILLED"  # while a task still runs, only a person can have said so
-    return "FAILED" if bad else "FINISHED"
+def _status(states: Mapping[str, str], cut_short: bool) -> Literal["FINISHED", "FAILED", "KILLED"]:
+    if cut_short:
+        return "KILLED"
+    return "FAILED" if any(state in BAD for state in states.values()) else "FINISHED"
 
 
 def _remove_pods(operator: RunEndOperator, context: Context) -> None:
@@ -106,8 +110,8 @@ def _pending_steps(ti: Any, states: Mapping[str, str]) -> list[dict[str, Any]]:
     for task_id, state in states.items():
         if state not in ("success", "failed"):
             continue
-        parked = ti.xcom_pull(task_ids=task_id, key=TRACKING_KEY, map_indexes=-1)
-        if parked and parked.get("pending"):
+        parked = ti.xcom_pull(task_ids=task_id, key=TRACKING_KEY)
+        if isinstance(parked, dict) and parked.get("pending"):
             found.append({"kind": "step", "record": parked["pending"]})
     return found
 

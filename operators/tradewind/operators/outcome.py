@@ -1,40 +1,37 @@
 """The state that a run ends in, which Airflow alone gets wrong when somebody ends the run by hand.
 
-Airflow takes a run's state from its last tasks. A run that is marked failed gets its running tasks failed and
-all others skipped, but its teardowns run on, and the run's state is taken from the last tasks only when they
-are done: a skipped last task counts as well, and the run that was marked failed ends as a success.
+Airflow takes a run's state from its last tasks, teardowns left aside. When a run is marked failed, its
+running tasks fail, all waiting ones are skipped, and teardowns still run; only after them is the run's state
+worked out. A skipped last task does not speak against a success, and so the run that was marked failed ends
+as one.
 
-So a pipeline's DAG ends in two tasks that count. `run_outcome`, which never reaches a worker, fails with the
-steps: none_failed, also when steps were skipped on purpose. It is skipped only when somebody ended the run by
-hand. And `run_end` fails in that one case, after its work, if the run was not marked as a success.
+So `run_end` counts, too, and fails where a failure is not seen in the last steps. For the last steps to count
+beside it, they must not be followed by a teardown that counts: between them and `run_end` stands
+`steps_done`, a teardown that does not count and never reaches a worker. Both are teardowns of `run_start`, so
+that clearing any step runs all three again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 
-from tradewind.errors import FatalError
-
-__all__ = ["check_outcome"]
+__all__ = ["was_cut_short"]
 
 
-def check_outcome(outcome: str | None, steps: Mapping[str, str | None], finished: Collection[str]) -> None:
-    """Raise if the run was ended by hand and not as a success.
+def was_cut_short(states: Mapping[str, str], has_result: Callable[[str], bool]) -> bool:
+    """Say whether somebody ended the run by hand, and not as a success.
 
-    Where no step was running at that moment, Airflow leaves nothing behind that tells one from the other:
-    every waiting step is skipped. Such a run counts as failed, since it did not do its work.
+    A failed step marks all that depend on it as `upstream_failed`. Where steps were skipped instead, somebody
+    ended the run. If no step was running at that moment, Airflow leaves nothing behind that tells a run that
+    was marked failed from one that was marked successful: it counts as cut short, since it did not do its
+    work.
 
     Args:
-        outcome: state of `run_outcome`.
-        steps: state of every step.
-        finished: steps that left a result behind: those that were not just marked as successful.
-
-    Raises:
-        FatalError: for Airflow, to make the run a failed one.
+        states: state of every step.
+        has_result: whether a step left its XCom; a successful one without was marked so by hand.
     """
-    if outcome != "skipped":
-        return
-    failed = [step for step, state in steps.items() if state == "failed"]
-    marked = [step for step, state in steps.items() if state == "success" and step not in finished]
-    if failed or not marked:
-        raise FatalError("The run was ended by hand before all of its steps had run.")
+    if "skipped" not in states.values():
+        return False
+    if "failed" in states.values():
+        return True
+    return all(has_result(step) for step, state in states.items() if state == "success")

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["RUN_END", "RUN_OUTCOME", "RUN_START", "RunSettings", "TrackingMode"]
+__all__ = ["RUN_END", "RUN_START", "STEPS_DONE", "RunSettings", "TrackingMode"]
 
 RUN_START = "run_start"
 RUN_END = "run_end"
-RUN_OUTCOME = "run_outcome"
+STEPS_DONE = "steps_done"
 
 TrackingMode = Literal["on", "off", "required"]
 

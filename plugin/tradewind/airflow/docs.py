@@ -61,7 +61,7 @@ def step_doc(step: Step) -> str:
 def _inputs(
     parameters: Mapping[str, PipelineParameter], templates: Mapping[str, str], defaults: Mapping[str, Any]
 ) -> Iterator[str]:
-    yield "| input | type | default | |"
+    yield "| input | type | default | meaning |"
     yield "|---|---|---|---|"
     for name, parameter in parameters.items():
         if name in templates:
@@ -75,12 +75,11 @@ def _inputs(
 
 
 def _example(parameters: Mapping[str, PipelineParameter], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The first parameter with its default is enough to show the form."""
-    for name, parameter in parameters.items():
-        value = defaults.get(name, parameter.default)
-        if value is not None and len(str(value)) <= _LONGEST_DEFAULT:
-            return {name: value}
-    return {next(iter(parameters)): None}
+    """One parameter with a short value is enough to show the form."""
+    values = {name: defaults.get(name, parameter.default) for name, parameter in parameters.items()}
+    telling = [name for name, value in values.items() if value and len(str(value)) <= _LONGEST_DEFAULT]
+    name = (telling or list(values))[0]
+    return {name: values[name]}
 
 
 def _kind(schema_title: str) -> str:

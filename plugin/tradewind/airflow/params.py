@@ -100,22 +100,23 @@ def _unknown(declared: Mapping[str, PipelineParameter], given: Mapping[str, Any]
 
 
 def _given(name: str, parameter: PipelineParameter, value: Any, problems: list[Problem]) -> Param:
-    nullable = parameter.optional or (parameter.has_default and parameter.default is None)
+    nullable = parameter.default is None and (parameter.has_default or parameter.optional)
     if value is None and nullable:
         return _param(parameter, None)
     place = f"params[{name!r}]"
     try:
         if value is None:
             raise TradewindError(f"must be {TYPE_WORDS[parameter.type]}, not None")
-        return _param(parameter, coerce(value, parameter.type, place))
+        return _param(parameter, coerce(value, parameter.type, place), nullable=nullable)
     except TradewindError as error:
         problems.append(Problem(place, error.message.removeprefix(f"{place}: "), error.remedy))
         return _param(parameter, None, nullable=True)
 
 
 def _param(parameter: PipelineParameter, default: Any, *, nullable: bool = False, note: str = "") -> Param:
+    # KFP calls every parameter with a default optional; only a default of None says that None is a value.
+    nullable = nullable or default is None
     description = "  \n".join(part for part in (parameter.description, note) if part) or None
-    nullable = nullable or parameter.optional or default is None
     return Param(default, description=description, schema=_schema(parameter.type, nullable=nullable))
 
 

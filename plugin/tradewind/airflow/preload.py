@@ -1,13 +1,14 @@
 """Heavy modules loaded ahead in long-lived parents, from which task processes are forked.
 
-A step's process needs the Kubernetes client and the provider's pod operator, which take seconds to import. Airflow
-forks task processes: with the LocalExecutor from workers that were forked from the scheduler, with Celery from
-the worker's pool. What is imported there before the fork costs a task nothing, and its memory is shared.
+A step's process needs the Kubernetes client and the provider's pod operator, which take seconds to import.
+Airflow forks task processes: with the LocalExecutor from workers that were forked from the scheduler, with
+Celery from the worker's pool. What is imported there before the fork costs a task nothing, and its memory is
+shared.
 
-Airflow loads plugins in the scheduler before the executor starts its workers, so `on_load` comes in time. In a
-Celery worker it does so only with `[core] lazy_load_plugins = False`; without it Celery's own provider still loads the
-Kubernetes client ahead. Other executors start each task in a pod of its own, where there is no parent to prepare. API
-server, DAG processor and triggerer never run a step, so they stay as they are.
+Airflow loads plugins in the scheduler before the executor starts its workers, so `on_load` comes in time. In
+a Celery worker it does so only with `[core] lazy_load_plugins = False`; without it Celery's own provider
+still loads the Kubernetes client ahead. Other executors start each task in a pod of its own, where there is
+no parent to prepare. API server, DAG processor and triggerer never run a step, so they stay as they are.
 """
 
 from __future__ import annotations

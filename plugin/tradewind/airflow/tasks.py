@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 from airflow.sdk.definitions.param import ParamsDict
 from tradewind.airflow.docs import step_doc
 from tradewind.errors import Problem
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.run import RunEndOperator, RunStartOperator
-from tradewind.operators.settings import RUN_END, RUN_START, RunSettings
+from tradewind.operators.settings import RUN_END, RUN_START, STEPS_DONE, RunSettings
 from tradewind.operators.step import StepOperator
 from tradewind.plan.model import PipelineParameter, Plan, Retry, Scope, Step
 
@@ -113,14 +114,7 @@ def add_tasks(
             task.set_upstream([tasks[name] for name in step.upstream if name in tasks])
         else:
             task.set_upstream(start)
-    end = _lean(
-        RunEndOperator(
-            task_id=RUN_END, dag=dag, pipeline=settings, steps=tuple(plan.steps), outputs=plan.outputs
-        )
-    )
-    leaves = [task for task in tasks.values() if not task.downstream_task_ids]
-    end.set_upstream(leaves)
-    end.as_teardown(setups=start)
+    _end(dag, plan, settings, start, [task for task in tasks.values() if not task.downstream_task_ids])
 
 
 def _groups(dag: DAG, scopes: Mapping[str, Scope]) -> dict[str, TaskGroup]:
@@ -149,6 +143,27 @@ def _start(
     )
 
 
+def _end(
+    dag: DAG, plan: Plan, settings: RunSettings, start: RunStartOperator, leaves: list[StepOperator]
+) -> None:
+    """Add the two teardowns; why there are two and how they decide the run's state: `operators.outcome`."""
+    done = EmptyOperator(
+        task_id=STEPS_DONE,
+        dag=dag,
+        doc_md="Every step has ended, one way or the other. Nothing runs here.\n",
+        # With callbacks from default_args it would take a worker.
+        on_execute_callback=None,
+        on_success_callback=None,
+    )
+    end = RunEndOperator(
+        task_id=RUN_END, dag=dag, pipeline=settings, steps=tuple(plan.steps), outputs=plan.outputs
+    )
+    _lean(done).set_upstream(leaves or start)
+    _lean(end).set_upstream(done)
+    done.as_teardown(setups=start)
+    end.as_teardown(setups=start, on_failure_fail_dagrun=True)
+
+
 def _task(
     step: Step, group: TaskGroup, dag: DAG, settings: RunSettings, given: Mapping[str, Any]
 ) -> StepOperator:
@@ -168,8 +183,8 @@ def _task(
 def _lean(task: _Task) -> _Task:
     """Take the DAG's params off a task again: every task has them from the DAG when it runs.
 
-    Airflow copies them into each task, and with it into the serialized DAG: a hundred steps with ten documented
-    parameters would carry a thousand of them.
+    Airflow copies them into each task, and with it into the serialized DAG: a hundred steps with ten
+    documented parameters would carry a thousand of them.
     """
     task.params = ParamsDict()
     return task
