@@ -168,9 +168,10 @@ class Runs:
     def _settled(self, experiment_id: str, key: str, created: str) -> FoundRun | None:
         """The one run of `key` that all writers agree on; None when there is none (any more).
 
-        Whoever looks after creating and sees no other has the run that counts, and goes on at once. So whoever
-        sees others must find out whether these were alone when they looked. Of several, all but the first give
-        way at once; the first waits. Those that do not go away have not seen it, and it gives way to them.
+        Whoever looks after creating and sees no other has the run that counts, and goes on at once. So
+        whoever sees others must find out whether these were alone when they looked. Of several, all but the
+        first give way at once; the first waits. Those that do not go away have not seen it, and it gives way
+        to them.
 
         Args:
             created: creation tag of the caller's own runs (several when an answer was lost), empty for none.
