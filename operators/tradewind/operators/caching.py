@@ -20,12 +20,10 @@ from tradewind.errors import TradewindError
 from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.settings import RunSettings
-from tradewind.operators.storage import cache_root, worker_store
+from tradewind.operators.storage import cache_root, store_environment
 from tradewind.plan.model import Step
 
 __all__ = ["VERSION", "StepCache", "cache_key"]
-
-CACHE_SECONDS = 3.0
 
 VERSION = 1
 """Changes when what a key means changes; entries of other versions are never found."""
@@ -93,7 +91,7 @@ class StepCache:
     def lookup(self, log: Any) -> dict[str, Any] | None:
         """Return the XCom of a step whose result is known, None when it is not."""
         try:
-            entry = cache.lookup(self.root, self.key, artifacts=worker_store(CACHE_SECONDS))
+            entry = cache.lookup(self.root, self.key, store_environment())
         except TradewindError as error:
             log.warning("The step cache cannot be read, the step runs: %s", error)
             return None
@@ -116,7 +114,7 @@ class StepCache:
             "created": int(time.time()),
         }
         try:
-            cache.store(self.root, self.key, entry, artifacts=worker_store(CACHE_SECONDS))
+            cache.store(self.root, self.key, entry, store_environment())
         except TradewindError as error:
             log.warning("The step's result could not be cached: %s", error)
 

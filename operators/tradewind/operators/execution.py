@@ -23,7 +23,7 @@ from tradewind.operators.inputs import StepInputs, Upstream, resolve_inputs
 from tradewind.operators.pod_arguments import merge_pod_arguments
 from tradewind.operators.request import PodRequest
 from tradewind.operators.step_tracking import StepTracking
-from tradewind.operators.storage import Places, require_store, worker_store
+from tradewind.operators.storage import Places, fetch, require_store
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.plan.model import Importer
 
@@ -78,6 +78,13 @@ class StepExecution:
             raise AirflowException("The step was killed, and its pod with it.") from None
         except AirflowTaskTimeout:
             self._end_badly("FAILED", "the task ran longer than its execution_timeout")
+            raise
+        except AirflowException:
+            raise
+        except Exception as error:
+            # An error of the author's callbacks, or of ours. The pod, if any, is left to a retry or to
+            # run_end.
+            self._close_record("FAILED", f"{type(error).__name__}: {error}")
             raise
         finally:
             self._running = False
@@ -134,7 +141,7 @@ class StepExecution:
             outcome = pod.observe()
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)
-            found = step_result(self._step, outcome.message, worker_store().read)
+            found = step_result(self._step, outcome.message, fetch)
             result = {**found, "cached_from": None}
             tracking.finish(result)
         except (TradewindError, AirflowException) as error:
@@ -207,6 +214,9 @@ class StepExecution:
         """Delete the pod, close the step's MLflow run: within the seconds that a dying process has."""
         if self._pod is not None:
             self._pod.kill()
+        self._close_record(status, why)
+
+    def _close_record(self, status: Literal["FAILED", "KILLED"], why: str) -> None:
         if self._tracking is not None:
             self._tracking.interrupt(status, why)
 

@@ -61,12 +61,14 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         request: PodRequest,
         context: Context,
         read_result: Callable[[str], dict[str, Any] | None],
+        **kwargs: Any,
     ) -> None:
         author = typed_arguments(request.arguments)
         self._author = frozenset(author)
         super().__init__(
             task_id=context["task"].task_id,
             **{"log_pod_spec_on_failure": False, "log_events_on_startup": False, **author},
+            **kwargs,  # what Airflow's metaclass adds
         )
         self.render_template_fields(context, context["task"].get_template_env())
         # Only now: what comes from the component or from the run is data, not a template.

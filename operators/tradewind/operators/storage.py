@@ -15,12 +15,12 @@ from tradewind.operators.mlflow import MlflowAccess
 from tradewind.operators.settings import RunSettings
 
 if TYPE_CHECKING:
-    from tradewind.artifacts import ArtifactStore
     from tradewind.plan.model import Step
     from tradewind.tracking import TrackedRun
 
-__all__ = ["Places", "cache_root", "keeps_models", "require_store", "worker_store"]
+__all__ = ["Places", "cache_root", "fetch", "keeps_models", "require_store", "store_environment"]
 
+FETCH_SECONDS = 60.0
 MLFLOW_ROOT = "mlflow-artifacts:/tradewind"
 """In MLflow's artifact store, for what belongs to no MLflow run."""
 
@@ -107,14 +107,8 @@ def require_store(step: Step, pipeline: RunSettings) -> None:
         )
 
 
-def worker_store(timeout_seconds: float = 60.0) -> ArtifactStore:
-    """Return the artifact store as this worker reaches it.
-
-    Args:
-        timeout_seconds: how long an operation is repeated while the store is away.
-    """
-    from tradewind.artifacts import ArtifactStore
-
+def store_environment() -> dict[str, str]:
+    """Return the variables by which this worker reaches artifact stores, credentials included."""
     access = MlflowAccess.configured(configuration())
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
     if access is not None:
@@ -125,4 +119,16 @@ def worker_store(timeout_seconds: float = 60.0) -> ArtifactStore:
             "MLFLOW_TRACKING_PASSWORD": access.password,
         }
         environ |= {name: value for name, value in wanted.items() if value}
-    return ArtifactStore(environ, timeout_seconds=timeout_seconds)
+    return environ
+
+
+def fetch(uri: str) -> bytes:
+    """Read a small object of the artifact store.
+
+    Raises:
+        FileNotFoundError: there is nothing at the URI.
+        UnreachableError, ConfigurationError: the store is away or refuses.
+    """
+    from tradewind.artifacts import ArtifactStore
+
+    return ArtifactStore(store_environment(), timeout_seconds=FETCH_SECONDS).read(uri)

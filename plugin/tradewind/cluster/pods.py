@@ -224,7 +224,7 @@ class Pods:
         if self._client is None:
             self._client = self._new_client()
         api = self._client.api_client
-        headers = {**api.default_headers, "Accept": "application/json"}
+        headers = {**api.default_headers, "Accept": "application/json", "User-Agent": "tradewind"}
         if body is not None:
             headers["Content-Type"] = _CONTENT_TYPE[method]
         api.update_params_for_auth(headers, [], ["BearerToken"])
