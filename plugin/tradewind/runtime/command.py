@@ -32,22 +32,21 @@ def run_command(command: list[str], paths: list[str]) -> None:
         raise ProtocolError("The task has no command")
     for path in paths:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        # Not in a session of its own: a kill of the whole group reaches it as well.
-        process = subprocess.Popen(command)
-    except (OSError, ValueError) as error:
-        code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        message = f"Cannot start {command[0]!r}: {error}"
-        raise UserCodeError(message, type=type(error).__name__, exit_code=code) from error
+    started: list[subprocess.Popen[bytes]] = []
     stopped = []
 
     def forward(number: int, frame: Any) -> None:
         stopped.append(number)
-        process.send_signal(number)
+        for process in started:
+            process.send_signal(number)
 
+    # Before the start: a signal must find either nothing to stop or somebody to pass it on to.
     previous = signal.signal(signal.SIGTERM, forward)
     try:
-        code = process.wait()
+        started.append(_start(command))
+        if stopped:
+            started[0].send_signal(signal.SIGTERM)
+        code = started[0].wait()
     finally:
         signal.signal(signal.SIGTERM, previous)
     if stopped:
@@ -55,6 +54,16 @@ def run_command(command: list[str], paths: list[str]) -> None:
     if code:
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         raise UserCodeError(f"The command {ended}", type="ExitCode", exit_code=_shell_code(code))
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    try:
+        # Not in a session of its own: a kill of the whole group reaches it as well.
+        return subprocess.Popen(command)
+    except (OSError, ValueError) as error:
+        code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        message = f"Cannot start {command[0]!r}: {error}"
+        raise UserCodeError(message, type=type(error).__name__, exit_code=code) from error
 
 
 def _shell_code(code: int) -> int:

@@ -35,6 +35,7 @@ pid=; stopped=
 trap 'stopped=1; [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null' TERM
 "$@" <&0 &
 pid=$!
+[ -z "$stopped" ] || kill -TERM "$pid" 2>/dev/null
 wait "$pid"; code=$?
 while [ -n "$stopped" ] && kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done
 trap - TERM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ class Pod:
         self.environ: dict[str, str] = {}
         self.python = python
         self._count = 0
+        self._started: list[subprocess.Popen[str]] = []
 
     def run(self, task: Mapping[str, Any], **options: Any) -> Ended:
         """Carry out a task to its end."""
@@ -69,10 +71,7 @@ class Pod:
     def run_command(self, command: list[str], *, timeout: float = 60) -> Ended:
         """Run a container command to its end."""
         process, workdir = self.start(command)
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        finally:
-            process.kill()
+        output, _ = process.communicate(timeout=timeout)
         message = workdir / "termination-log"
         return Ended(process.returncode, output, message.read_text() if message.exists() else "")
 
@@ -108,7 +107,15 @@ class Pod:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
         return process, workdir
+
+    def clean_up(self) -> None:
+        """Kill what is left, children of the containers included."""
+        for process in self._started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def kubelet_expands(argument: str, environ: Mapping[str, str]) -> str:
@@ -123,9 +130,11 @@ def kubelet_expands(argument: str, environ: Mapping[str, str]) -> str:
 
 
 @pytest.fixture
-def pod(tmp_path: Path) -> Pod:
+def pod(tmp_path: Path) -> Iterator[Pod]:
     """A pod whose image has the base Python of this test run, and none of our packages."""
-    return Pod(tmp_path, getattr(sys, "_base_executable", sys.executable))
+    started = Pod(tmp_path, getattr(sys, "_base_executable", sys.executable))
+    yield started
+    started.clean_up()
 
 
 MakeTask = Callable[..., dict[str, Any]]
@@ -204,10 +213,3 @@ def make_task(
     if python_source is not None:
         task |= {"function": function, "source": PREAMBLE + textwrap.dedent(python_source), "module": None}
     return task | more
-
-
-def stop(process: subprocess.Popen[str]) -> str:
-    """Send SIGTERM and return the rest of the log."""
-    os.kill(process.pid, signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
-    return output

@@ -16,7 +16,7 @@ from tradewind.runtime.shipping import (
 )
 
 OUT = "/tmp/tradewind/outputs/out"
-AWKWARD = ["{{ x }}", "it's \"quoted\"", "a\nb", "$(whoami) $(PATH) $$ ${HOME}", "🐈", "", "*", "--"]
+AWKWARD = ["{{ x }}", 'it\'s "quoted"', "a\nb", "$(whoami) $(PATH) $$ ${HOME}", "🐈", "", "*", "--"]
 
 
 @pytest.fixture
@@ -75,7 +75,14 @@ def test_artifacts_and_executor_output_file(pod, command_task):
         '[{"metadata": {"k": 1}}]}}}\' > "$2"'
     )
     base = "/tmp/tradewind"
-    command = ["sh", "-c", script, f"{base}/inputs/d", f"{base}/outputs/m", f"{base}/outputs/output_metadata.json"]
+    command = [
+        "sh",
+        "-c",
+        script,
+        f"{base}/inputs/d",
+        f"{base}/outputs/m",
+        f"{base}/outputs/output_metadata.json",
+    ]
     task = command_task(
         *command,
         artifacts={"d": {"uri": (pod.directory / "data").as_uri()}},
@@ -102,7 +109,9 @@ def test_plain_commands_are_never_expanded(pod, command_task):
 
 
 def test_a_value_that_looks_like_a_path_is_data(pod, command_task):
-    task = command_task("sh", "-c", 'printf %s "$1" > "$0"', OUT, "/tmp/tradewind/other", outputs={"out": "STRING"})
+    task = command_task(
+        "sh", "-c", 'printf %s "$1" > "$0"', OUT, "/tmp/tradewind/other", outputs={"out": "STRING"}
+    )
     assert pod.run(task).parameters == {"out": "/tmp/tradewind/other"}
 
 
@@ -113,7 +122,8 @@ def test_nul_is_refused(command_task, pack):
 
 
 @pytest.mark.parametrize(
-    ("command", "code"), [(["sh", "-c", "exit 7"], 7), (["not-there"], 127), (["sh", "-c", "kill -9 $$"], 137)]
+    ("command", "code"),
+    [(["sh", "-c", "exit 7"], 7), (["not-there"], 127), (["sh", "-c", "kill -9 $$"], 137)],
 )
 def test_exit_codes_are_the_commands_own(pod, command_task, command, code):
     ended = pod.run(command_task(*command))
@@ -134,8 +144,13 @@ def test_sigterm_reaches_the_command(pod, command_task):
 
 def test_without_python_small_outputs_come_back(bare, command_task, tmp_path):
     task = command_task(
-        "sh", "-c", 'printf "%s" "$1" > "$0"; printf 4 > "$2"', OUT, "".join(AWKWARD),
-        "/tmp/tradewind/outputs/n", outputs={"out": "STRING", "n": "NUMBER_INTEGER"},
+        "sh",
+        "-c",
+        'printf "%s" "$1" > "$0"; printf 4 > "$2"',
+        OUT,
+        "".join(AWKWARD),
+        "/tmp/tradewind/outputs/n",
+        outputs={"out": "STRING", "n": "NUMBER_INTEGER"},
     )
     ended = bare.run_command(sh_command(paths_of_its_own(task, tmp_path)))
     assert ended.code == 0, ended.log
