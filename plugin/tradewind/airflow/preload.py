@@ -52,7 +52,7 @@ def is_parent_of_tasks(arguments: Sequence[str], executor: str) -> bool:
 
 
 def preload_if_parent() -> None:
-    """Load `MODULES` in this process, if task processes are forked from it and `[tradewind] preload` says so."""
+    """Load `MODULES`, if task processes are forked from this one and `[tradewind] preload` says so."""
     from airflow.sdk.configuration import conf
 
     if not is_parent_of_tasks(sys.argv, conf.get("core", "executor")):

@@ -1,0 +1,136 @@
+"""A pipeline's inputs as Params: what the form and the API let through, and what a run then gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+from tradewind.errors import InvalidPipelineError
+
+TYPED = {
+    "text": ("str", "hello", "string"),
+    "count": ("int", 3, "integer"),
+    "rate": ("float", 0.5, "number"),
+    "flag": ("bool", True, "boolean"),
+    "names": ("list", ["a", 1], "array"),
+    "extra": ("dict", {"x": [1]}, "object"),
+}
+
+
+@dsl.component
+def work(
+    text: str, count: int, rate: float, flag: bool, names: list, extra: dict, note: str | None = None
+): ...
+
+
+@dsl.pipeline(name="typed")
+def typed(
+    text: str = "hello",
+    count: int = 3,
+    rate: float = 0.5,
+    flag: bool = True,
+    names: list = ["a", 1],  # noqa: B006 - how KFP spells a default
+    extra: dict = {"x": [1]},  # noqa: B006
+    note: str | None = None,
+):
+    """Takes one of each.
+
+    Args:
+        count: how many
+    """
+    work(text=text, count=count, rate=rate, flag=flag, names=names, extra=extra, note=note)
+
+
+@dsl.pipeline(name="asking")
+def asking(day: str, count: int = 1):
+    work(text=day, count=count, rate=0.1, flag=False, names=[], extra={})
+
+
+def served(dag: Any) -> Any:
+    """The DAG as the API server has it: from its serialized form."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_typed_parameter_has_its_schema_and_default(name: str):
+    _, default, schema_type = TYPED[name]
+    param = served(pipeline_dag(typed)).params.get_param(name)
+    assert param.value == default
+    assert param.schema["type"] == schema_type
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_value_of_another_type_is_refused(name: str):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = pipeline_dag(typed).params
+    wrong: Any = 5 if name in ("text", "names", "extra") else "many"
+    with pytest.raises(ParamValidationError):
+        params[name] = wrong
+    with pytest.raises(ParamValidationError):
+        params[name] = None
+
+
+def test_a_list_is_not_taken_for_lines_of_text():
+    assert pipeline_dag(typed).params.get_param("names").schema["items"] == {}
+
+
+def test_an_optional_parameter_may_be_null_and_a_description_is_shown():
+    params = served(pipeline_dag(typed)).params
+    assert params.get_param("note").schema["type"] == ["string", "null"]
+    assert params.get_param("note").value is None
+    assert params.get_param("count").description == "how many"
+
+
+def test_a_manual_dag_asks_for_what_has_no_default():
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = pipeline_dag(asking)
+    assert served(dag).params.get_param("day").schema == {"type": "string"}
+    with pytest.raises(ParamValidationError, match="No value passed"):
+        dag.params.validate()
+
+
+@pytest.mark.parametrize("schedule", ["@daily", "asset"])
+def test_a_scheduled_dag_needs_a_value_for_each_parameter(schedule: str):
+    from airflow.sdk import Asset
+
+    words: Any = [Asset("raw")] if schedule == "asset" else schedule
+    with pytest.raises(InvalidPipelineError, match=r"parameter 'day': has no default") as caught:
+        pipeline_dag(asking, schedule=words)
+    assert "params={'day': ...}" in str(caught.value)
+    assert pipeline_dag(asking, schedule=words, params={"day": "monday"}).params.dump()["day"] == "monday"
+    assert pipeline_dag(asking, schedule=words, params={"day": "{{ ds }}"}).params.dump()["day"] is None
+
+
+def test_a_templated_parameter_is_empty_in_the_form_and_says_what_it_will_be():
+    dag = pipeline_dag(asking, params={"day": "{{ ds }}", "count": "{{ 1 + 1 }}"})
+    param = served(dag).params.get_param("day")
+    assert param.value is None
+    assert param.schema["type"] == ["string", "null"]
+    assert param.description == "Left empty: {{ ds }}"
+    assert dag.get_task("run_start").templated_params == {"day": "{{ ds }}", "count": "{{ 1 + 1 }}"}
+    assert "| `day` | text | `{{ ds }}`, for each run |  |" in dag.doc_md
+
+
+def test_values_of_an_author_are_converted_as_kfp_does():
+    params = pipeline_dag(typed, params={"count": 4.0, "rate": 1, "text": 7}).params
+    assert repr(params["count"]) == "4"
+    assert repr(params["rate"]) == "1.0"
+    assert params["text"] == "7"
+    assert pipeline_dag(typed, params={"note": None}).params["note"] is None
+
+
+def test_braces_in_a_pipelines_own_default_are_data():
+    @dsl.pipeline(name="braces")
+    def braces(day: str = "{{ ds }}"):
+        work(text=day, count=1, rate=0.1, flag=False, names=[], extra={})
+
+    dag = pipeline_dag(braces)
+    assert dag.params["day"] == "{{ ds }}"
+    assert dag.get_task("run_start").templated_params == {}
