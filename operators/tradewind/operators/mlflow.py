@@ -180,7 +180,8 @@ def parent_run(tracking: Tracking, start: Mapping[str, Any]) -> TrackedRun | Non
         return TrackedRun(
             experiment_id=start["experiment_id"],
             run_id=start["run_id"],
-            artifact_uri=start.get("artifact_uri", ""),
+            artifact_uri=start.get("artifact_uri") or "",
+            group=start.get("group") or "",
         )
     pending = start.get("pending")
     if pending is None:

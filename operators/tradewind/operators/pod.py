@@ -77,6 +77,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self._context = context
         self._read_result = read_result
         self._pods: Pods | None = None
+        self._has_client = False
         self._own: OwnPod | None = None
         self._removal: threading.Thread | None = None
 
@@ -191,8 +192,9 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         return self._pods
 
     def _renewed_client(self) -> CoreV1Api:
-        if self._pods is not None and "client" in self.__dict__:
+        if self._has_client:  # it was refused: the credentials have expired
             self._refresh_cached_properties()
+        self._has_client = True
         return self.client
 
     def _refresh_cached_properties(self) -> None:

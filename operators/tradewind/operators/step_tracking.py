@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tradewind.cluster import StepIdentity
@@ -54,12 +55,13 @@ class StepTracking:
         self._ti = ti
         self._try_number = int(ti.try_number)
         self._start_ms = int(time.time() * 1000)
-        self._parent: TrackedRun | None = None
-        self._tracking: Tracking | None = None
-        if facts.tracking is not None:
-            self._tracking = Tracking.of(operator.pipeline, operator.log)
-        if self._tracking is not None:
-            self._parent = parent_run(self._tracking, facts.tracking or {})
+        self._facts = facts
+        self._tracking = Tracking.of(operator.pipeline, operator.log) if facts.tracking is not None else None
+
+    @cached_property
+    def _parent(self) -> TrackedRun | None:
+        """The MLflow run of the pipeline run; made now, if MLflow was away when the run began."""
+        return parent_run(self._tracking, self._facts.tracking or {}) if self._tracking is not None else None
 
     # --- begin ----------------------------------------------------------------------------------------------
 
@@ -95,7 +97,8 @@ class StepTracking:
         if self._tracking is None:
             return
         self._push(None)
-        self._set_links()
+        if self.run is not None:
+            self._set_links(self.run.experiment_id, self.run.run_id)
         for key, url in self._operator.links.items():
             self._ti.xcom_push(key=key, value=url)
 
@@ -136,11 +139,20 @@ class StepTracking:
     def write(self, result: Mapping[str, Any]) -> None:
         """Write a step that needed no pod.
 
+        A cache hit takes milliseconds, MLflow would take ten times as long: so its record waits for
+        `run_end`, and until then its links lead to the run that made the result.
+
         Raises:
             TradewindError: MLflow is away and tracking is required.
         """
-        self._end(self._record("FINISHED", result))
-        self._set_links()
+        record = self._record("FINISHED", result)
+        source = result.get("cached_from")
+        if source is None or self._tracking is None or self._tracking.mode == "required":
+            self._end(record)
+            return
+        self._push(record)
+        if source.get("mlflow_run_id"):
+            self._set_links(source["experiment_id"], source["mlflow_run_id"])
 
     def interrupt(self, status: Status, why: str) -> None:
         """Write the end of a step whose process is about to be killed: quickly, and without a promise."""
@@ -189,7 +201,8 @@ class StepTracking:
             return
         self.run = self._tracking.attempt("the step", lambda tracker: tracker.write_step(record, parent))
         self._push(None if self.run is not None else record)
-        self._set_links()
+        if self.run is not None:
+            self._set_links(self.run.experiment_id, self.run.run_id)
 
     def _push(self, pending: StepRecord | None) -> None:
         self._ti.xcom_push(
@@ -201,13 +214,12 @@ class StepTracking:
             },
         )
 
-    def _set_links(self) -> None:
-        if self._tracking is None or self.run is None:
+    def _set_links(self, experiment_id: str, run_id: str) -> None:
+        if self._tracking is None:
             return
         from tradewind.tracking import ui_run_artifacts_url, ui_run_url
 
-        base = self._tracking.access.ui_uri
-        place = (base, self.run.experiment_id, self.run.run_id)
+        place = (self._tracking.access.ui_uri, experiment_id, run_id)
         self._operator.links = {MLFLOW_URL: ui_run_url(*place), ARTIFACTS_URL: ui_run_artifacts_url(*place)}
 
     def _record(self, status: str, result: Mapping[str, Any] | None = None) -> StepRecord:
