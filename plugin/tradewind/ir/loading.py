@@ -62,7 +62,7 @@ def loads(text: str, *, source: str = "<text>") -> Pipeline:
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
     pipeline = Pipeline(spec, platform, source)
-    validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {})
+    validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {}, fits_schema=True)
     return pipeline
 
 

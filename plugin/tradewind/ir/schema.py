@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig
 
 from tradewind.errors import Problem
 
@@ -139,6 +140,9 @@ def _is_repeated(field: FieldDescriptor) -> bool:
 
 def _field(field: FieldDescriptor) -> Check:
     message = field.message_type
+    if field.full_name == "ml_pipelines.PipelineSpec.deployment_spec":
+        # Declared as free-form, for platforms to come; KFP reads it as this message.
+        return _message(PipelineDeploymentConfig.DESCRIPTOR)
     if message is not None and message.GetOptions().map_entry:
         return _map(message.fields_by_name["value"])
     single = _single(field)

@@ -156,28 +156,31 @@ def _parse_install(words: list[str], requirements: _Requirements) -> list[str]:
 def _without_kfp(commands: list[list[str]]) -> tuple[list[str], bool]:
     """The user's packages, and whether KFP's own were among all.
 
-    KFP installs its own SDK in a command of its own, or (until 2.4) in the user's; the author may also have
-    asked for `kfp`. With `kfp_package_path` the SDK may have any name, but then the command says `--no-deps`
-    or follows the user's.
+    KFP installs its own SDK in a command of its own, before the user's packages (to 2.13) or after them; the very first
+    releases, and authors who name `kfp` themselves, have all in one.
     """
-    found = False
+    own = _own_command(commands)
     user: list[str] = []
-    for position, words in enumerate(commands):
-        is_own = any(_is_kfp(word) for word in words)
-        last_of_two = (
-            len(commands) == 2 and position == 1 and not found and not any(_is_kfp(w) for w in commands[0])
-        )
-        if last_of_two and not is_own and len([word for word in words if not word.startswith("-")]) == 1:
-            found = True
+    for words in commands:
+        if words is own:
             continue
-        if not is_own:
-            user.extend(words)
-            continue
-        found = True
-        user.extend(
-            word for word in words if not (_is_kfp(word) or word == "--no-deps" or _KFP_TYPING.match(word))
-        )
-    return user, found
+        names_kfp = any(_is_kfp(word) for word in words)
+        user.extend(word for word in words if not (names_kfp and (_is_kfp(word) or _KFP_TYPING.match(word))))
+    return user, own is not None
+
+
+def _own_command(commands: list[list[str]]) -> list[str] | None:
+    """The command that installs nothing but KFP, if there is one."""
+    for words in commands:
+        rest = [word for word in words if word != "--no-deps" and not _KFP_TYPING.match(word)]
+        if len(rest) == 1 and _is_kfp(rest[0]):
+            return words
+    if len(commands) != 2 or any(_is_kfp(word) for words in commands for word in words):
+        return None
+    # With `kfp_package_path` KFP may have any name. It stands alone, and mostly is a path.
+    alone = [words for words in commands if len([word for word in words if word != "--no-deps"]) == 1]
+    paths = [words for words in alone if "--no-deps" in words or any("/" in word for word in words)]
+    return (paths or alone or [None])[-1]
 
 
 def _is_kfp(requirement: str) -> bool:

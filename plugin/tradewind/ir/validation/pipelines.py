@@ -30,18 +30,24 @@ MAX_PROBLEMS = 200
 _SUPPORTED_SCHEMA = "2."
 
 
-def validate(pipeline: Pipeline, content: Mapping[str, Any] | None = None) -> None:
+def validate(
+    pipeline: Pipeline, content: Mapping[str, Any] | None = None, *, fits_schema: bool = False
+) -> None:
     """Check a pipeline.
 
     Args:
         pipeline: what to check.
         content: its `deploymentSpec` as plain data, where that is at hand.
+        fits_schema: `schema.check` has found nothing wrong with `content`.
 
     Raises:
         InvalidPipelineError: with the problems found, the first `MAX_PROBLEMS` of them.
     """
     content = deployment(pipeline.spec) if content is None else content
-    found = at_most(_problems(pipeline.spec, content))
+    unfit = (
+        () if fits_schema else schema.check(PipelineDeploymentConfig.DESCRIPTOR, content, "$.deploymentSpec")
+    )
+    found = at_most(_problems(pipeline.spec, content, tuple(unfit)))
     if found:
         raise InvalidPipelineError(pipeline.source, found)
 
@@ -54,8 +60,9 @@ def at_most(found: Iterator[Problem]) -> tuple[Problem, ...]:
     return (*first[:MAX_PROBLEMS], Problem("$", f"there are more than these {MAX_PROBLEMS} problems"))
 
 
-def _problems(spec: PipelineSpec, content: Mapping[str, Any]) -> Iterator[Problem]:
-    unfit = tuple(schema.check(PipelineDeploymentConfig.DESCRIPTOR, content, "$.deploymentSpec"))
+def _problems(
+    spec: PipelineSpec, content: Mapping[str, Any], unfit: tuple[Problem, ...]
+) -> Iterator[Problem]:
     executors = content.get("executors") or {}
     found = False
     for problem in chain(

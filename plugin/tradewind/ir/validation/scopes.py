@@ -1,4 +1,4 @@
-"""The tasks of one pipeline or sub-pipeline: what they refer to, their order, and the outputs of the whole."""
+"""The tasks of one pipeline or sub-pipeline: what they refer to, their order, what comes out of the whole."""
 
 from __future__ import annotations
 
