@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -143,10 +143,12 @@ def _cluster(connect: Any, namespace: str, where: str) -> Iterator[Finding]:
     clients: list[Any] = []
 
     def reachable() -> Finding:
+        from kubernetes.client import VersionApi
+
         client = connect()
-        version = _ask(client, "GET", "/version")
+        version = _ask(client, lambda: VersionApi(client).get_code(_request_timeout=_TIMEOUT_SECONDS))
         clients.append(client)
-        return Finding("cluster", True, f"Kubernetes {version.get('gitVersion', '?')} ({where})")
+        return Finding("cluster", True, f"Kubernetes {version.git_version} ({where})")
 
     yield guarded("cluster", reachable)
     for client in clients:
@@ -166,18 +168,20 @@ def _words(right: tuple[str, str, str]) -> tuple[str, str]:
 
 
 def _allowed(client: Any, namespace: str, words: tuple[str, str]) -> bool:
+    from kubernetes.client import AuthorizationV1Api
+
     verb, (resource, _, part) = words[0], words[1].partition("/")
     attributes = {"namespace": namespace, "verb": verb, "resource": resource, "subresource": part}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    answer = _ask(client, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
-    return bool(answer.get("status", {}).get("allowed"))
+    review = {"spec": {"resourceAttributes": attributes}}
+    api = AuthorizationV1Api(client)
+    answer = _ask(
+        client, lambda: api.create_self_subject_access_review(review, _request_timeout=_TIMEOUT_SECONDS)
+    )
+    return bool(answer.status.allowed)
 
 
-def _ask(client: Any, method: str, path: str, body: Any = None) -> dict[str, Any]:
+def _ask(client: Any, call: Callable[[], Any]) -> Any:
+    """Make a call to the cluster, whose failures become errors of ours."""
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
@@ -185,23 +189,13 @@ def _ask(client: Any, method: str, path: str, body: Any = None) -> dict[str, Any
 
     host = client.configuration.host
     try:
-        answer: dict[str, Any] = client.call_api(
-            path,
-            method,
-            body=body,
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
-            response_type="object",
-            auth_settings=["BearerToken"],
-            _return_http_data_only=True,
-            _request_timeout=_TIMEOUT_SECONDS,
-        )
+        return call()
     except ApiException as error:
         message = f"{host} answers {error.status} {error.reason}"
         raise ConfigurationError(message, remedy="Check the credentials and their rights.") from error
     except HTTPError as error:
         message = f"{host} cannot be reached: {type(error).__name__}"
         raise UnreachableError(message, remedy="Check the address, and that the cluster runs.") from error
-    return answer
 
 
 def _client_of_file(kubeconfig: Path, context: str) -> Any:
