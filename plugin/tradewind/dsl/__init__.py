@@ -30,7 +30,9 @@ from tradewind.dsl.container import (
     component,
     container_component,
 )
+from tradewind.dsl.control import Condition, Elif, Else, ExitHandler, If, ParallelFor
 from tradewind.dsl.importer import importer
+from tradewind.dsl.loops import Collected, OneOf
 from tradewind.dsl.pipeline import GraphComponent, pipeline
 from tradewind.dsl.pipeline_config import KubernetesWorkspaceConfig, PipelineConfig, WorkspaceConfig
 from tradewind.dsl.placeholders import ConcatPlaceholder, IfPresentPlaceholder
@@ -58,14 +60,6 @@ from tradewind.runtime.artifacts import (
     get_uri,
 )
 
-Condition = unsupported("Condition")
-If = unsupported("If")
-Elif = unsupported("Elif")
-Else = unsupported("Else")
-OneOf = unsupported("OneOf")
-ParallelFor = unsupported("ParallelFor")
-Collected = unsupported("Collected")
-ExitHandler = unsupported("ExitHandler")
 notebook_component = unsupported("notebook_component")
 run_notebook = unsupported("run_notebook")
 

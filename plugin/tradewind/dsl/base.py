@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PlatformSpec
 
-from tradewind.dsl.channel import Channel, with_tokens
+from tradewind.dsl.channel import Channel, unwrap, with_tokens
 from tradewind.dsl.interface import Input, Interface, constant_problem
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Trace, current_trace
@@ -68,6 +68,7 @@ class BaseComponent:
                 f"component '{self.name}' was called outside of a pipeline.",
                 remedy="Call it in a @dsl.pipeline function; to try its Python code, use .python_func(...).",
             )
+        arguments = {name: unwrap(value) for name, value in arguments.items()}
         given = {name: value for name, value in arguments.items() if self._is_given(name, value)}
         task = PipelineTask(self, trace, given)
         if args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tradewind.dsl.types import Kind
@@ -18,12 +18,57 @@ from tradewind.errors import FatalError
 if TYPE_CHECKING:
     from tradewind.dsl.trace import Node, Trace
 
-__all__ = ["Channel", "Comparison", "injected_name", "with_tokens"]
+__all__ = ["Channel", "Comparison", "Facade", "injected_name", "unwrap", "with_tokens"]
 
 TOKEN = re.compile(r"\{\{channel:(\d+):(\d+)\}\}")
 
 
-class Channel:
+class Comparable:
+    """Comparisons make conditions, and Python's own control flow is refused: it would run at compile time."""
+
+    def __eq__(self, other: object) -> Any:
+        return Comparison("==", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return Comparison("!=", self, other)
+
+    def __lt__(self, other: object) -> Any:
+        return Comparison("<", self, other)
+
+    def __le__(self, other: object) -> Any:
+        return Comparison("<=", self, other)
+
+    def __gt__(self, other: object) -> Any:
+        return Comparison(">", self, other)
+
+    def __ge__(self, other: object) -> Any:
+        return Comparison(">=", self, other)
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        _refuse_truth(f"'{unwrap(self).full_name}'")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise FatalError(
+            f"'{unwrap(self).full_name}' cannot be looped over in Python: only a run knows its items.",
+            remedy="Use `with dsl.ParallelFor(...) as item:`.",
+        )
+
+
+class Facade(Comparable):
+    """Stands for a channel, without its attributes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __str__(self) -> str:
+        return str(self._channel)
+
+    __repr__ = __str__
+
+
+class Channel(Comparable):
     """A pipeline input or the output of a task.
 
     Attributes:
@@ -54,35 +99,6 @@ class Channel:
     # str() of a list shows the repr of its elements, and a list in an f-string has to work, too.
     __repr__ = __str__
 
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> Any:
-        return Comparison("==", self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return Comparison("!=", self, other)
-
-    def __lt__(self, other: object) -> Any:
-        return Comparison("<", self, other)
-
-    def __le__(self, other: object) -> Any:
-        return Comparison("<=", self, other)
-
-    def __gt__(self, other: object) -> Any:
-        return Comparison(">", self, other)
-
-    def __ge__(self, other: object) -> Any:
-        return Comparison(">=", self, other)
-
-    def __bool__(self) -> NoReturn:
-        _refuse_truth(f"'{self.full_name}'")
-
-    def __iter__(self) -> Iterator[Any]:
-        raise FatalError(
-            f"'{self.full_name}' cannot be looped over in Python: only a run knows its items.",
-            remedy="Use `with dsl.ParallelFor(...) as item:`.",
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -93,11 +109,23 @@ class Comparison:
     right: Any
     negated: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "left", unwrap(self.left))
+        object.__setattr__(self, "right", unwrap(self.right))
+
     def __bool__(self) -> NoReturn:
-        _refuse_truth(f"A comparison with '{self.left.full_name}'")
+        _refuse_truth(f"A comparison with '{self.channels()[0].full_name}'")
 
     def channels(self) -> list[Channel]:
         return [side for side in (self.left, self.right) if isinstance(side, Channel)]
+
+    def negation(self) -> Comparison:
+        return replace(self, negated=True)
+
+
+def unwrap(value: Any) -> Any:
+    """The channel behind a loop's item; anything else as it is."""
+    return value._channel if isinstance(value, Facade) else value
 
 
 def _refuse_truth(what: str) -> NoReturn:
@@ -114,7 +142,7 @@ def injected_name(channel: Channel) -> str:
 
 def with_tokens(value: Any) -> Any:
     """A constant in which each channel, at any depth, has become its token."""
-    if isinstance(value, Channel):
+    if isinstance(value, Channel | Facade):
         return str(value)
     if isinstance(value, list):
         return [with_tokens(item) for item in value]

@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Value
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec, PlatformSpec
 
 from tradewind import ir
-from tradewind.dsl import executors, merging, outputs, topology
+from tradewind.dsl import blocks, executors, merging, outputs, topology
 from tradewind.dsl.base import BaseComponent
 from tradewind.dsl.channel import Channel
 from tradewind.dsl.container import ContainerComponent
@@ -24,6 +24,7 @@ from tradewind.dsl.inputs import TaskInputs
 from tradewind.dsl.interface import Interface
 from tradewind.dsl.pipeline import GraphComponent
 from tradewind.dsl.pipeline_config import PipelineConfig
+from tradewind.dsl.scoping import surfaced
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Names, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
@@ -78,10 +79,10 @@ def compile_trace(
     if not trace.tasks:
         trace.complain("has no tasks", remedy="call components in its function")
     returned_channels = outputs.read(trace, interface, returned)
-    plan = topology.analyse(trace)
+    edges = topology.analyse(trace)
     _check_workspace(trace, config)
     trace.check()
-    return _Compilation(trace, interface, plan).run(returned_channels, config)
+    return _Compilation(trace, interface, edges).run(returned_channels, config)
 
 
 def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:
@@ -100,10 +101,11 @@ def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:
 class _Compilation:
     """One pipeline on its way into the IR."""
 
-    def __init__(self, trace: Trace, interface: Interface, plan: topology.Topology) -> None:
+    def __init__(self, trace: Trace, interface: Interface, edges: topology.Dependencies) -> None:
         self.trace = trace
         self.interface = interface
-        self.plan = plan
+        self.edges = edges
+        self.names: dict[Scope, str] = {}
         self.spec = PipelineSpec(schema_version=SCHEMA_VERSION, sdk_version=f"tradewind-{_version()}")
         self.spec.pipeline_info.name = trace.pipeline
         self.platform = PlatformSpec()
@@ -116,13 +118,22 @@ class _Compilation:
         self.spec.root.CopyFrom(self.interface.to_proto())
         if config is not None:
             config.write(self.platform)
-        self._write_scope(self.trace.root, self.spec.root)
-        outputs.write(self.spec.root, returned)
+        for scope in self.trace.root.descendants():
+            self._write_scope(
+                scope, self.spec.components[self.names[scope]] if scope.scope else self.spec.root
+            )
+        for task in self.trace.tasks.values():
+            if task.exit_of is not None:
+                self._write_task(task, self.spec.root.dag.tasks[task.name])
+        for name, channel in returned.items():
+            outputs.write(self.spec.root, name, [surfaced(channel, self.trace.root)])
         platform = self.platform if self.platform.platforms else None
         compiled = ir.Pipeline(self.spec, platform, self.trace.pipeline)
         return GraphComponent(self.interface, compiled, self.executor_order, self.component_order)
 
     def _write_scope(self, scope: Scope, component: ComponentSpec) -> None:
+        for block in scope.scopes:
+            self._write_block(block, component.dag.tasks[block.name])
         for task in scope.tasks:
             self._write_task(task, component.dag.tasks[task.name])
 
@@ -132,10 +143,17 @@ class _Compilation:
         for name, value in task.inputs.items():
             inputs.write(name, value)
         image, resources = inputs.text("base_image", task.image), inputs.resources()
-        spec.dependent_tasks.extend(sorted(self.plan.dependencies.get(task.name, ())))
+        spec.dependent_tasks.extend(sorted(self.edges.get(task.name, ())))
         self._write_trigger(task, spec)
         name = self._write_component(task, image, resources)
         spec.component_ref.name = name
+
+    def _write_block(self, block: Scope, spec: PipelineTaskSpec) -> None:
+        name = self._claim_component(block.name)
+        self.names[block] = spec.component_ref.name = name
+        blocks.write_task(block, spec)
+        spec.dependent_tasks.extend(sorted(self.edges.get(block.name, ())))
+        blocks.write_component(block, self.spec.components[name])
 
     def _write_settings(self, task: PipelineTask, spec: PipelineTaskSpec) -> None:
         spec.task_info.name = task.display_name or task.name
@@ -145,7 +163,7 @@ class _Compilation:
             task.retry.write(spec.retry_policy)
 
     def _write_trigger(self, task: PipelineTask, spec: PipelineTaskSpec) -> None:
-        if not task.ignores_upstream_failure:
+        if not task.ignores_upstream_failure and task.exit_of is None:
             return
         spec.trigger_policy.strategy = _COMPLETED
         for entry in task.component.interface.inputs.values():

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import Value
 
 from tradewind.dsl.base import BaseComponent
-from tradewind.dsl.channel import Channel
+from tradewind.dsl.channel import Channel, unwrap
 from tradewind.dsl.interface import Input, Interface, Output
 from tradewind.dsl.placeholders import input_parameter
 from tradewind.dsl.task import PipelineTask
@@ -112,6 +112,7 @@ class _MetadataInputs:
 
     def render(self, value: Any) -> Any:
         """Metadata with placeholders instead of channels."""
+        value = unwrap(value)
         if isinstance(value, Channel):
             return self._placeholder(value)
         if isinstance(value, dict):

@@ -7,7 +7,9 @@ from typing import Any
 from kfp.pipeline_spec.pipeline_spec_pb2 import TaskInputsSpec
 
 from tradewind.dsl.channel import Channel, injected_name, with_tokens
+from tradewind.dsl.loops import FieldChannel, ItemChannel
 from tradewind.dsl.placeholders import input_parameter
+from tradewind.dsl.scoping import surfaced
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Scope, Trace
 from tradewind.dsl.types import ArtifactKind
@@ -18,8 +20,13 @@ __all__ = ["TaskInputs", "bind"]
 
 def bind(inputs: TaskInputsSpec, name: str, channel: Channel, scope: Scope) -> None:
     """Say that the input `name` of a node in `scope` gets the value of `channel`."""
-    producer = channel.producer
-    if producer is not None and producer.scope is scope:
+    if isinstance(channel, FieldChannel):
+        bind(inputs, name, channel.item, scope)
+        inputs.parameters[name].parameter_expression_selector = channel.selector
+        return
+    channel = surfaced(channel, scope)
+    producer, is_item = channel.producer, isinstance(channel, ItemChannel)
+    if producer is not None and producer.scope is scope and not is_item:
         if isinstance(channel.kind, ArtifactKind):
             artifact = inputs.artifacts[name].task_output_artifact
             artifact.producer_task, artifact.output_artifact_key = producer.name, channel.name
@@ -27,7 +34,7 @@ def bind(inputs: TaskInputsSpec, name: str, channel: Channel, scope: Scope) -> N
             parameter = inputs.parameters[name].task_output_parameter
             parameter.producer_task, parameter.output_parameter_key = producer.name, channel.name
         return
-    outside = channel.name if scope.scope is None else injected_name(channel)
+    outside = injected_name(channel) if is_item or scope.scope is not None else channel.name
     if isinstance(channel.kind, ArtifactKind):
         inputs.artifacts[name].component_input_artifact = outside
     else:

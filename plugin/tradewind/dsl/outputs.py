@@ -6,8 +6,10 @@ from typing import Any
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec
 
-from tradewind.dsl.channel import Channel
+from tradewind.dsl.channel import Channel, unwrap
 from tradewind.dsl.interface import SINGLE_OUTPUT, Interface
+from tradewind.dsl.loops import Collected, FieldChannel, ItemChannel
+from tradewind.dsl.scoping import outermost
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Trace
 from tradewind.dsl.types import ArtifactKind
@@ -26,7 +28,7 @@ def read(trace: Trace, interface: Interface, returned: Any) -> dict[str, Channel
     elif isinstance(returned, PipelineTask) and set(returned.outputs) == set(interface.outputs):
         given = dict(returned.outputs)
     else:
-        given = {SINGLE_OUTPUT: returned}
+        given = {SINGLE_OUTPUT: unwrap(returned)}
     for name in interface.outputs:
         if name not in given:
             trace.complain("is declared but not returned", part=_part(name))
@@ -49,11 +51,17 @@ def _is_right(trace: Trace, interface: Interface, name: str, value: Any) -> bool
         trace.complain(f"is a {type(value).__name__}; only outputs of tasks can be returned", part=part)
     elif value.trace is not trace:
         trace.complain(f"'{value.full_name}' belongs to pipeline '{value.trace.pipeline}'", part=part)
+    elif isinstance(value, ItemChannel | FieldChannel):
+        trace.complain(
+            f"'{value.full_name}' is an item of a loop; only outputs of tasks can be returned", part=part
+        )
     elif value.producer is None:
         trace.complain(
             f"'{value.name}' is an input of the pipeline; only outputs of tasks can be returned", part=part
         )
-    elif value.producer.scope is not trace.root:
+    elif isinstance(value, Collected) and outermost(value.producer, trace.root).kind != "for-loop":
+        trace.complain(f"'{value.full_name}' is not made in a dsl.ParallelFor", part=part)
+    elif value.producer.scope is not trace.root and not isinstance(value, Collected):
         trace.complain(
             f"'{value.full_name}' comes from inside of {value.producer.scope.keyword}",
             part=part,
@@ -70,12 +78,16 @@ def _is_right(trace: Trace, interface: Interface, name: str, value: Any) -> bool
     return False
 
 
-def write(component: ComponentSpec, returned: dict[str, Channel]) -> None:
-    """Connect the outputs of a DAG with the tasks that make them."""
-    for name, channel in returned.items():
-        if isinstance(channel.kind, ArtifactKind):
+def write(component: ComponentSpec, name: str, sources: list[Channel], is_choice: bool = False) -> None:
+    """Connect an output of a DAG with what makes it: one task or block in it, or one of several branches."""
+    for source in sources:
+        if isinstance(source.kind, ArtifactKind):
             selector = component.dag.outputs.artifacts[name].artifact_selectors.add()
-            selector.producer_subtask, selector.output_artifact_key = channel.task_name or "", channel.name
+            selector.producer_subtask, selector.output_artifact_key = source.task_name or "", source.name
+            continue
+        output = component.dag.outputs.parameters[name]
+        if is_choice:
+            parameter = output.value_from_oneof.parameter_selectors.add()
         else:
-            parameter = component.dag.outputs.parameters[name].value_from_parameter
-            parameter.producer_subtask, parameter.output_parameter_key = channel.task_name or "", channel.name
+            parameter = output.value_from_parameter
+        parameter.producer_subtask, parameter.output_parameter_key = source.task_name or "", source.name

@@ -79,6 +79,7 @@ class PipelineTask:
         self.upstream: list[Any] = []
         self.ignores_upstream_failure = False
         self.uses_workspace = False
+        self.exit_of: Scope | None = None
         self.platform_config: dict[str, Any] = {}
         channels = {
             output.name: Channel(trace, output.name, output.kind, self)

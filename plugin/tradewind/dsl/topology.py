@@ -1,50 +1,57 @@
 """What depends on what.
 
 An edge is drawn between siblings only: where a task uses something from another scope, the two outermost
-scopes that they do not share are joined. Also found here: which values a scope needs from outside, and
-cycles.
+scopes that they do not share are joined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from tradewind.dsl import conditions
 from tradewind.dsl.channel import Channel, with_tokens
+from tradewind.dsl.control import Branch
+from tradewind.dsl.loops import Collected, FieldChannel, ItemChannel
+from tradewind.dsl.scoping import outermost, own_channels, require, require_own, surfaced
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Node, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
 
-__all__ = ["Topology", "analyse", "channels_of"]
+__all__ = ["Dependencies", "analyse"]
+
+Dependencies = dict[str, set[str]]
+
+# Scopes that may not run, or run several times: nothing simply follows from inside of them.
+_CLOSED_FOR_ORDER = ("condition", "exit-handler")
+_CLOSED_FOR_DATA = (*_CLOSED_FOR_ORDER, "condition-branches", "for-loop")
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
-    """The edges of a pipeline.
+def analyse(trace: Trace) -> Dependencies:
+    """Find all edges and note in each scope what goes in and out; what is wrong is noted in the trace.
 
-    Attributes:
-        dependencies: names of the siblings that must come before, by name of task or scope.
+    Returns:
+        Names of the siblings that must come before, by name of task or scope.
     """
-
-    dependencies: dict[str, set[str]] = field(default_factory=dict)
-
-
-def analyse(trace: Trace) -> Topology:
-    """Find all edges; what is wrong with them is noted in the trace."""
-    topology = Topology()
+    edges: Dependencies = {}
+    scopes = list(trace.root.descendants())
+    for scope in scopes:
+        _check_conditions(scope)
+        _join(edges, scope, own_channels(scope), [])
+        require_own(scope)
     for task in trace.tasks.values():
-        upstream: dict[int, Node] = {id(node): node for node in task.upstream}
-        upstream |= {id(c.producer): c.producer for c in channels_of(task) if c.producer is not None}
-        for node in upstream.values():
-            before, after = _siblings(node, task)
-            topology.dependencies.setdefault(after.name, set()).add(before.name)
-    for scope in trace.root.descendants():
-        _check_cycles(scope, topology)
-    for task in trace.tasks.values():
-        _check_final_status(task, topology)
-    return topology
+        if task.exit_of is not None:
+            edges[task.name] = {task.exit_of.name}
+            continue
+        channels = list(channels_of(task))
+        _join(edges, task, channels, task.upstream)
+        for channel in (*channels, *_conditions_around(task.scope)):
+            require(surfaced(channel, task.scope), task.scope)
+        _check_final_status(task, edges)
+    for scope in scopes:
+        _check_cycles(scope, edges)
+    return edges
 
 
 def channels_of(task: PipelineTask) -> Iterator[Channel]:
@@ -69,20 +76,60 @@ def _channels_in(value: Any, trace: Trace) -> Iterator[Channel]:
             yield from _channels_in(item, trace)
 
 
-def _siblings(before: Node, after: Node) -> tuple[Node, Node]:
-    """The nodes themselves, or the outermost scopes around them that they do not share."""
-    while before.scope is not after.scope:
-        depths = len(before.scope.path()), len(after.scope.path())
-        if depths[0] >= depths[1]:
-            before = before.scope
-        if depths[1] >= depths[0]:
-            after = after.scope
-    return before, after
+def _conditions_around(scope: Scope | None) -> Iterator[Channel]:
+    """Operands of the conditions that a scope is in. KFP hands them down to each block inside."""
+    while scope is not None:
+        if isinstance(scope, Branch):
+            yield from (channel for channel in own_channels(scope) if not isinstance(channel, FieldChannel))
+        scope = scope.scope
 
 
-def _check_cycles(scope: Scope, topology: Topology) -> None:
+def _join(edges: Dependencies, consumer: Node, channels: list[Channel], upstream: list[Node]) -> None:
+    """Draw the edges to what one task or block uses and waits for."""
+    if not channels and not upstream:
+        return
+    for channel in channels:
+        # A loop waits for its list by itself, so those in it need not.
+        if channel.producer is not None and not isinstance(channel, ItemChannel | FieldChannel):
+            before = outermost(channel.producer, consumer.scope)
+            _check_use(channel, before, consumer)
+            _add(edges, before, consumer)
+    for node in upstream:
+        before = outermost(node, consumer.scope)
+        if before is not node and before.kind in _CLOSED_FOR_ORDER:
+            message = f"task '{node.name}' is inside of {before.keyword} and may not run"
+            consumer.trace.complain(message, task=consumer.name, part="after()")
+        _add(edges, before, consumer)
+
+
+def _add(edges: Dependencies, before: Node, after: Node) -> None:
+    while after.scope is not before.scope:
+        after = after.scope
+    edges.setdefault(after.name, set()).add(before.name)
+
+
+def _check_use(channel: Channel, before: Node, consumer: Node) -> None:
+    inside = before is not channel.producer
+    task = consumer.name if isinstance(consumer, PipelineTask) else ""
+    part = "" if task else f"block '{consumer.name}'"
+    if isinstance(channel, Collected):
+        if not inside or before.kind != "for-loop":
+            message = f"'{channel.full_name}' is not made in a dsl.ParallelFor that this is outside of"
+            consumer.trace.complain(message, task=task, part=part, remedy="remove dsl.Collected")
+    elif inside and before.kind in _CLOSED_FOR_DATA:
+        remedy = {"for-loop": "use dsl.Collected", "condition-branches": "use dsl.OneOf"}.get(before.kind, "")
+        message = f"uses '{channel.full_name}' from inside of {before.keyword}"
+        consumer.trace.complain(message, task=task, part=part, remedy=remedy or "move it into the same block")
+
+
+def _check_conditions(scope: Scope) -> None:
+    if isinstance(scope, Branch) and (problem := conditions.problem(scope.conditions[-1])):
+        scope.trace.complain(problem, part=f"{scope.keyword} '{scope.display_name or scope.name}'")
+
+
+def _check_cycles(scope: Scope, edges: Dependencies) -> None:
     names = [*(inner.name for inner in scope.scopes), *(task.name for task in scope.tasks)]
-    graph = {name: topology.dependencies.get(name, set()) for name in names}
+    graph = {name: edges.get(name, set()) for name in names}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -94,12 +141,12 @@ def _check_cycles(scope: Scope, topology: Topology) -> None:
         )
 
 
-def _check_final_status(task: PipelineTask, topology: Topology) -> None:
+def _check_final_status(task: PipelineTask, edges: Dependencies) -> None:
     """KFP hands the status of exactly one task to one that ignores failures."""
     wanting = [entry.name for entry in task.component.interface.inputs.values() if entry.kind == FINAL_STATUS]
     if not wanting:
         return
-    part, before = f"argument '{wanting[0]}'", topology.dependencies.get(task.name, set())
+    part, before = f"argument '{wanting[0]}'", edges.get(task.name, set())
     if not task.ignores_upstream_failure:
         task.trace.complain(
             "is a PipelineTaskFinalStatus, which only exit tasks get",

@@ -19,7 +19,9 @@ from tradewind.runtime.artifacts import Artifact
 
 __all__ = [
     "FINAL_STATUS",
+    "LIST",
     "STRING",
+    "STRUCT",
     "TASK_CONFIG",
     "ArtifactKind",
     "Kind",
@@ -95,7 +97,9 @@ class ArtifactKind:
 
 Kind = ParameterKind | ArtifactKind
 
+LIST = ParameterKind(ParameterType.LIST)
 STRING = ParameterKind(ParameterType.STRING)
+STRUCT = ParameterKind(ParameterType.STRUCT)
 FINAL_STATUS = ParameterKind(ParameterType.TASK_FINAL_STATUS)
 TASK_CONFIG = ParameterKind(ParameterType.TASK_CONFIG)
 

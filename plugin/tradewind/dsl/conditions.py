@@ -1,0 +1,75 @@
+"""Conditions as the IR has them: expressions of the language CEL over the inputs of the block.
+
+Only what KFP's own compiler writes is written here: comparisons, negations and `&&`. Where the two sides
+differ in type, the narrower one is converted, text before truth before numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
+
+from tradewind.dsl.channel import Channel, Comparison, injected_name
+from tradewind.dsl.types import ArtifactKind, ParameterKind, constant_kind
+
+__all__ = ["expression", "problem"]
+
+# From the widest to the narrowest.
+_ORDER = (
+    ParameterType.STRING,
+    ParameterType.BOOLEAN,
+    ParameterType.NUMBER_DOUBLE,
+    ParameterType.NUMBER_INTEGER,
+)
+
+
+def problem(comparison: Comparison) -> str | None:
+    """Say why the two sides cannot be compared; None when they can."""
+    for side in (comparison.left, comparison.right):
+        if isinstance(side, Channel) and isinstance(side.kind, ArtifactKind):
+            return f"'{side.full_name}' is an artifact and cannot be compared"
+        code = _code(side)
+        if code not in _ORDER:
+            return f"only texts, numbers and truth values can be compared, not {_name(side)}"
+    codes = {_code(comparison.left), _code(comparison.right)}
+    if ParameterType.BOOLEAN in codes and codes & {ParameterType.NUMBER_DOUBLE, ParameterType.NUMBER_INTEGER}:
+        return f"{_name(comparison.left)} and {_name(comparison.right)} are a truth value and a number"
+    return None
+
+
+def expression(comparisons: list[Comparison]) -> str:
+    """All comparisons must hold. Each has passed `problem`."""
+    return " && ".join(_comparison(comparison) for comparison in comparisons)
+
+
+def _comparison(comparison: Comparison) -> str:
+    sides = (comparison.left, comparison.right)
+    widest = min((_code(side) for side in sides), key=_ORDER.index)
+    left, right = (_operand(side, widest) for side in sides)
+    text = f"{left} {comparison.operator} {right}"
+    return f"!({text})" if comparison.negated else text
+
+
+def _code(side: Any) -> int:
+    kind = side.kind if isinstance(side, Channel) else constant_kind(side)
+    return kind.code if isinstance(kind, ParameterKind) else ParameterType.PARAMETER_TYPE_ENUM_UNSPECIFIED
+
+
+def _name(side: Any) -> str:
+    return f"{side.kind} '{side.full_name}'" if isinstance(side, Channel) else f"{side!r}"
+
+
+def _operand(side: Any, widest: int) -> str:
+    code = _code(side)
+    if isinstance(side, Channel):
+        text = f"inputs.parameter_values['{injected_name(side)}']"
+        text = f"int({text})" if code == ParameterType.NUMBER_INTEGER else text
+    elif isinstance(side, str):
+        escaped = side.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    else:
+        text = str(side).lower() if isinstance(side, bool) else str(side)
+    if code == widest:
+        return text
+    return f"'{text}'" if widest == ParameterType.STRING else f"double({text})"

@@ -1,0 +1,322 @@
+"""Control flow: what is wrong is said at compile time, and what KFP stumbles over is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tradewind import dsl
+from tradewind.errors import FatalError, InvalidPipelineError
+
+
+@dsl.component
+def step(x: int = 1, s: str = "") -> int:
+    return x
+
+
+@dsl.component
+def make() -> dsl.Dataset:
+    return dsl.Dataset()
+
+
+@dsl.component
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@dsl.component
+def report(status: dsl.PipelineTaskFinalStatus):
+    print(status.state)
+
+
+def problems(function: Any) -> dict[str, str]:
+    with pytest.raises(InvalidPipelineError) as raised:
+        dsl.pipeline(function, name="churn")  # type: ignore[call-overload]
+    return {problem.place: problem.message for problem in raised.value.problems}
+
+
+def root_of(function: Any) -> Any:
+    return dsl.compile(dsl.pipeline(function)).spec.root.dag.tasks
+
+
+def component_of(function: Any, name: str) -> Any:
+    return dsl.compile(dsl.pipeline(function)).spec.components[name]
+
+
+def test_values_stay_in_blocks_that_may_not_run() -> None:
+    def churn(n: int):
+        with dsl.If(n > 1):
+            inside = step()
+        with dsl.ParallelFor([1, 2]) as i:
+            each = step(x=i)
+        with dsl.If(n > 2):
+            branch = step()
+        with dsl.Else():
+            step()
+        step(x=inside.output)
+        step().after(inside)
+        step(x=each.output)
+        step().after(each)
+        step(x=branch.output)
+
+    assert problems(churn) == {
+        "pipeline 'churn', task 'step-5'": "uses 'step-Output' from inside of dsl.If",
+        "pipeline 'churn', task 'step-6', after()": "task 'step' is inside of dsl.If and may not run",
+        "pipeline 'churn', task 'step-7'": "uses 'step-2-Output' from inside of dsl.ParallelFor",
+        "pipeline 'churn', task 'step-9'": "uses 'step-3-Output' from inside of dsl.If with dsl.Else",
+    }
+
+
+def test_returned_values_come_from_the_pipeline_s_own_level() -> None:
+    def block(n: int) -> int:
+        with dsl.If(n > 1):
+            inside = step()
+        return inside.output
+
+    def item() -> int:
+        with dsl.ParallelFor([1, 2]) as i:
+            step(x=i)
+        return i
+
+    assert problems(block) == {"pipeline 'churn', return value": "'step-Output' comes from inside of dsl.If"}
+    assert "item of a loop" in problems(item)["pipeline 'churn', return value"]
+
+
+def test_conditions_compare_what_can_be_compared() -> None:
+    def churn(n: int, on: bool, names: list):
+        data = make()
+        for condition in (data.output == "x", names == "x", on == 1, n == None):  # noqa: E711
+            with dsl.If(condition):
+                step()
+
+    place = "pipeline 'churn', dsl.If 'condition-{}'"
+    assert problems(churn) == {
+        place.format(1): "'make-Output' is an artifact and cannot be compared",
+        place.format(2): "only texts, numbers and truth values can be compared, not list 'names'",
+        place.format(3): "bool 'on' and 1 are a truth value and a number",
+        place.format(4): "only texts, numbers and truth values can be compared, not None",
+    }
+
+    def constant():
+        with dsl.If(1 == 1):
+            step()
+
+    assert problems(constant) == {"pipeline 'churn', dsl.If": "expects a comparison, got True"}
+
+
+def test_text_in_conditions_is_escaped() -> None:
+    def churn(s: str):
+        with dsl.If(s == "it's a \\"):
+            step()
+
+    condition = root_of(churn)["condition-1"].trigger_policy.condition
+    assert condition == "inputs.parameter_values['pipelinechannel--s'] == 'it\\'s a \\\\'"
+
+
+def test_elif_and_else_follow_if() -> None:
+    def alone():
+        with dsl.Else():
+            step()
+
+    def twice(n: int):
+        with dsl.If(n > 1):
+            step()
+        with dsl.Else():
+            step()
+        with dsl.Else():
+            step()
+
+    def in_another_block(n: int):
+        with dsl.If(n > 1):
+            step()
+        with dsl.ParallelFor([1]), dsl.Elif(n > 2):
+            step()
+
+    assert problems(alone) == {"pipeline 'churn', dsl.Else": "has to follow a dsl.If or dsl.Elif"}
+    assert problems(twice) == {"pipeline 'churn', dsl.Else": "has to follow a dsl.If or dsl.Elif"}
+    assert problems(in_another_block) == {"pipeline 'churn', dsl.Elif": "has to follow a dsl.If or dsl.Elif"}
+
+
+def test_tasks_after_an_elif_are_outside_of_the_branches() -> None:
+    """KFP leaves them inside when there is no Else."""
+
+    def churn(n: int):
+        with dsl.If(n > 1):
+            step()
+        with dsl.Elif(n > 2):
+            step()
+        step()
+        with dsl.Else():
+            step()
+
+    assert sorted(root_of(churn)) == ["condition-branches-1", "step-3"]
+
+
+def test_a_field_of_an_item_as_condition_and_value() -> None:
+    """KFP cannot compile this for constant items."""
+
+    def churn():
+        with dsl.ParallelFor([{"a": 1, "name": "x"}]) as item:
+            with dsl.If(item.a == 1):
+                step(x=item.a, s=item.name)
+            step(s=f"{item['name']}")
+
+    condition = component_of(churn, "comp-condition-3")
+    x = condition.dag.tasks["step"].inputs.parameters["x"]
+    assert x.component_input_parameter == "pipelinechannel--loop-item-param-1"
+    assert x.parameter_expression_selector == 'parseJson(string_value)["a"]'
+    assert x.component_input_parameter in condition.input_definitions.parameters
+    text = component_of(churn, "comp-for-loop-2").dag.tasks["step-2"].inputs.parameters
+    assert text["pipelinechannel--loop-item-param-1-subvar-name"].parameter_expression_selector == (
+        'parseJson(string_value)["name"]'
+    )
+    assert text["s"].runtime_value.constant.string_value == (
+        "{{$.inputs.parameters['pipelinechannel--loop-item-param-1-subvar-name']}}"
+    )
+
+
+def test_loops_need_lists() -> None:
+    def number(n: int):
+        with dsl.ParallelFor(n):
+            step()
+
+    def nothing():
+        with dsl.ParallelFor([]):
+            step()
+
+    def not_json():
+        with dsl.ParallelFor([{1, 2}]):
+            step()
+
+    def one_artifact():
+        with dsl.ParallelFor(make().output):
+            step()
+
+    def negative():
+        with dsl.ParallelFor([1], parallelism=-1):
+            step()
+
+    def no_field():
+        with dsl.ParallelFor([1]) as i:
+            step(x=i.a)
+
+    place = "pipeline 'churn', dsl.ParallelFor"
+
+    def field_missing():
+        with dsl.ParallelFor([{"a": 1}, {"b": 1}]) as item:
+            step(x=item.a)
+
+    assert problems(field_missing) == {place: "item 1 has no value 'a'"}
+    assert problems(number) == {place: "expects a list, got int 'n'"}
+    assert problems(nothing) == {place: "expects a list with at least one item, got []"}
+    assert problems(not_json) == {place: "the items cannot be used: a set at [0] is not a JSON value"}
+    assert problems(one_artifact) == {place: "expects a list, got system.Dataset 'make-Output'"}
+    assert problems(negative) == {place: "parallelism is a number from 0 up, not -1"}
+    assert problems(no_field) == {place: "the item 'loop-item-param-1' is a int and has no value 'a' in it"}
+
+
+def test_items_have_their_types() -> None:
+    def churn(names: list[str]):
+        with dsl.ParallelFor(names) as name:
+            step(x=name)
+
+    assert problems(churn) == {
+        "pipeline 'churn', task 'step', argument 'x'": "expects int, got str 'names-loop-item'"
+    }
+
+
+def test_collected_is_for_values_of_loops() -> None:
+    def outside():
+        total(numbers=dsl.Collected(step().output))
+
+    def same_loop():
+        with dsl.ParallelFor([1, 2]) as i:
+            total(numbers=dsl.Collected(step(x=i).output))
+
+    def in_text():
+        with dsl.ParallelFor([1, 2]) as i:
+            one = step(x=i)
+        step(s=f"{dsl.Collected(one.output)}")
+
+    message = "'step-Output' is not made in a dsl.ParallelFor that this is outside of"
+    assert problems(outside) == {"pipeline 'churn', task 'total'": message}
+    assert problems(same_loop) == {"pipeline 'churn', task 'total'": message}
+    with pytest.raises(FatalError, match="cannot be put into text"):
+        dsl.pipeline(in_text)
+
+
+def test_one_of_needs_branches_and_an_else() -> None:
+    def no_else(n: int):
+        with dsl.If(n > 1):
+            a = step()
+        with dsl.Elif(n > 2):
+            b = step()
+        step(x=dsl.OneOf(a.output, b.output))
+
+    def no_branches():
+        step(x=dsl.OneOf(step().output, step().output))
+
+    def other_types(n: int):
+        with dsl.If(n > 1):
+            a = step()
+        with dsl.Else():
+            b = make()
+        step(x=dsl.OneOf(a.output, b.output))
+
+    place = "pipeline 'churn', dsl.OneOf"
+    assert problems(no_else) == {place: "needs a dsl.Else, or there might be no value"}
+    assert problems(no_branches) == {place: "the outputs come from branches of one dsl.If with dsl.Else"}
+    assert problems(other_types) == {place: "'make-Output' is system.Dataset, but 'step-Output' is int"}
+
+
+def test_exit_tasks_wait_for_nothing() -> None:
+    def waits():
+        first = step()
+        with dsl.ExitHandler(step(x=first.output)):
+            step()
+
+    def nested(n: int):
+        end = report()
+        with dsl.If(n > 1), dsl.ExitHandler(end):
+            step()
+
+    assert problems(waits) == {
+        "pipeline 'churn', task 'step-2'": "is an exit task and cannot wait for others"
+    }
+    assert problems(nested) == {
+        "pipeline 'churn', dsl.ExitHandler": "can only be used on the pipeline's own level"
+    }
+
+
+def test_empty_blocks_and_blocks_outside_of_pipelines() -> None:
+    def churn(n: int):
+        with dsl.If(n > 1):
+            pass
+        step()
+
+    assert problems(churn) == {"pipeline 'churn', block 'condition-1'": "dsl.If has no tasks in it"}
+    with pytest.raises(FatalError, match="outside of a pipeline"):
+        dsl.ParallelFor([1])
+    with pytest.raises(FatalError, match="outside of a pipeline"):
+        dsl.If(True)
+
+
+def test_an_error_in_a_block_leaves_it() -> None:
+    def churn():
+        with dsl.ParallelFor([1]):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        dsl.pipeline(churn)
+
+
+def test_the_same_pipeline_compiles_the_same_each_time() -> None:
+    def churn(n: int):
+        with dsl.ParallelFor([{"b": 1, "a": 2}]) as item, dsl.If(item.a == n):
+            step(x=item.b, s=f"{n} {item.a}")
+
+    first, second = (
+        dsl.compile(dsl.pipeline(churn)).spec.SerializeToString(deterministic=True) for _ in range(2)
+    )
+    assert first == second
