@@ -114,15 +114,16 @@ def _key(packages: list[str], pip: Mapping[str, Any]) -> str:
 
 
 def _make_environment(folder: str) -> None:
-    command = [sys.executable, "-m", "venv", "--system-site-packages"]
-    if shutil.which("uv") or _has_pip(sys.executable):
+    command = [sys.executable, "-m", "venv"]
+    if shutil.which("uv") or _has_pip():
         command.append("--without-pip")
     _run([*command, folder], "make an environment", {})
-    # A venv inherits from the base Python only; when this Python is itself a venv, its packages come too.
+    # What this Python sees comes along, behind the environment's own packages. `--system-site-packages` would
+    # bring those of the base Python instead, which are others when this Python is a virtual environment.
     inherited = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     site = sysconfig.get_path("purelib", vars={"base": folder, "platbase": folder})
     with open(os.path.join(site, "_tradewind_inherited.pth"), "w", encoding="utf-8") as file:
-        file.write("\n".join(inherited) + "\n")
+        file.writelines(f"import site; site.addsitedir({path!r})\n" for path in inherited)
 
 
 def _install(python: str, packages: list[str], pip: Mapping[str, Any], log: Callable[[str], object]) -> None:
@@ -162,15 +163,9 @@ def _tools(python: str, environ: dict[str, str]) -> list[tuple[str, list[str]]]:
         tools.append(("uv", command))
     if in_place:
         environ["PIP_BREAK_SYSTEM_PACKAGES"] = "1"
-        if not _has_pip(python):
-            if tools:
-                return tools
+        if not _has_pip() and not tools:
             _run([python, "-m", "ensurepip"], "install pip", {})
-        tools.append(("pip", [python, "-m", "pip", "install", "--quiet"]))
-    elif _has_pip(sys.executable) and shutil.which("uv"):
-        tools.append(("pip", [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]))
-    elif _has_pip(python):
-        # Either pip of the environment's own, or the inherited one.
+    if _has_pip() or not tools:
         tools.append(("pip", [python, "-m", "pip", "install", "--quiet"]))
     return tools
 
@@ -198,12 +193,10 @@ def _uv_options() -> list[str]:
     return options
 
 
-def _has_pip(python: str) -> bool:
-    if python == sys.executable:
-        import importlib.util
+def _has_pip() -> bool:
+    import importlib.util
 
-        return importlib.util.find_spec("pip") is not None
-    return subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    return importlib.util.find_spec("pip") is not None
 
 
 def _run(command: list[str], purpose: str, environ: Mapping[str, str]) -> None:

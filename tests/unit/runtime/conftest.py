@@ -80,7 +80,10 @@ class Pod:
         self._count += 1
         workdir = self.directory / f"container-{self._count}"
         (workdir / "bin").mkdir(parents=True)
-        if self.python:
+        if self.python and (Path(self.python).parent.parent / "pyvenv.cfg").exists():
+            # A virtual environment is found by the path of its Python: no link to it.
+            path = f"{Path(self.python).parent}:/usr/bin:/bin"
+        elif self.python:
             (workdir / "bin" / "python3").symlink_to(self.python)
             path = f"{workdir / 'bin'}:/usr/bin:/bin"
         else:

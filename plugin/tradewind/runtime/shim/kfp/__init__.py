@@ -16,6 +16,21 @@ TYPE_CHECK = True
 from kfp import dsl  # noqa: E402,F401 - `import kfp; kfp.dsl` works with the real one
 
 
+class _FirstThingsFirst:
+    """Imports the module with which the real package gets around its own import cycles, before any other."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.startswith("kfp.") and not name.startswith("kfp.dsl"):
+            import importlib
+
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            importlib.import_module("kfp.dsl.component_decorator")
+
+
+if len(__path__) > 1:
+    sys.meta_path.insert(0, _FirstThingsFirst())  # type: ignore[arg-type]
+
+
 def __getattr__(name: str) -> Any:
     import importlib
 
