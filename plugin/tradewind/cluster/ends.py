@@ -211,10 +211,11 @@ def _reported(error: Mapping[str, Any], code: int | None, tail: tuple[str, ...])
     kind = str(error.get("kind") or "user") + "_error"
     what = f"{error.get('type') or 'error'}: {error.get('message') or ''}".strip(": \n")
     if kind not in get_args(EndKind):
-        return PodEnd(
-            "protocol_error", f"the pod reports an unknown kind of error: {what}", "", code, tail=tail
-        )
+        what = f"the pod reports an unknown kind of error: {what}"
+        return PodEnd("protocol_error", what, exit_code=code, tail=tail)
     message, remedy = _REPORTED[kind]
+    if error.get("type") == NO_RESULT:
+        message, remedy = message + _signalled(code), _hint(code)
     return PodEnd(
         kind,  # type: ignore[arg-type]
         f"{message}: {what}",

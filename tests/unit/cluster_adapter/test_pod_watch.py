@@ -1,0 +1,187 @@
+"""A watch goes on whatever happens to the connection, and neither misses nor invents a change."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from fixtures.scripted_api import Request, event, pod, scripted_api
+from tradewind.cluster.watch import Sight, sights
+from tradewind.errors import ConfigurationError, FatalError, UnreachableError
+
+
+def seen(all_sights: list[Sight]) -> list[str]:
+    return [
+        ("gone " if sight.gone else "") + sight.pod["metadata"]["resourceVersion"] for sight in all_sights
+    ]
+
+
+def watch(script: list[Any], *, until: int, **options: float) -> tuple[list[Sight], list[Request]]:
+    """Watch from version 1; the n-th watch request gets the n-th answer, the last one repeats."""
+    watches: list[Request] = []
+
+    def serve(request: Request) -> None:
+        if request.kind == "watch":
+            watches.append(request)
+            script[min(len(watches), len(script)) - 1](request)
+        else:
+            request.answer(pod(7))
+
+    found: list[Sight] = []
+    with scripted_api(serve) as api:
+        for sight in sights(api.pods(**options), pod(1), lambda: None):
+            found.append(sight)
+            if len(found) == until or sight.gone:
+                break
+    return found, watches
+
+
+def test_a_watch_goes_on_from_the_last_version_after_its_end() -> None:
+    found, watches = watch(
+        [
+            lambda r: r.stream(event("MODIFIED", pod(2)), event("BOOKMARK", pod(3))),
+            lambda r: r.stream(event("MODIFIED", pod(4))),
+        ],
+        until=3,
+    )
+    assert seen(found) == ["1", "2", "4"]
+    assert [request.query["resourceVersion"] for request in watches] == ["1", "3"]
+    assert watches[0].query["fieldSelector"] == "metadata.name=train-1"
+
+
+def test_a_broken_stream_loses_nothing_and_doubles_nothing() -> None:
+    line = event("MODIFIED", pod(3))
+    found, watches = watch(
+        [
+            lambda r: r.stream(event("MODIFIED", pod(2)), line[:20], cut=True),
+            lambda r: r.stream(line[:5], line[5:]),
+        ],
+        until=3,
+    )
+    assert seen(found) == ["1", "2", "3"]
+    assert watches[1].query["resourceVersion"] == "2"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda r: r.drop(),
+        lambda r: r.refuse(500),
+        lambda r: r.refuse(503),
+        lambda r: r.refuse(429, Retry_After="0"),
+        lambda r: r.stream(b"not json\n"),
+        lambda r: r.stream(event("ERROR", {"kind": "Status", "code": 500, "message": "etcd"})),
+    ],
+    ids=["dropped", "500", "503", "429", "garbage", "error event"],
+)
+def test_faults_are_survived(fault: Any) -> None:
+    found, _ = watch([fault, fault, lambda r: r.stream(event("MODIFIED", pod(2)))], until=2)
+    assert seen(found) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        lambda r: r.refuse(410, "too old"),
+        lambda r: r.stream(event("ERROR", {"kind": "Status", "code": 410, "message": "too old"})),
+    ],
+    ids=["status", "event"],
+)
+def test_a_version_that_is_too_old_is_read_anew(gone: Any) -> None:
+    found, watches = watch([gone, lambda r: r.stream(event("DELETED", pod(8)))], until=9)
+    assert seen(found) == ["1", "7", "gone 8"]
+    assert watches[1].query["resourceVersion"] == "7"
+
+
+def test_a_pod_that_went_away_meanwhile_is_gone() -> None:
+    def serve(request: Request) -> None:
+        request.refuse(410 if request.kind == "watch" else 404)
+
+    with scripted_api(serve) as api:
+        assert seen(list(sights(api.pods(), pod(1), lambda: None))) == ["1", "gone 1"]
+
+
+def test_another_pod_of_the_same_name_is_not_this_one() -> None:
+    def serve(request: Request) -> None:
+        request.refuse(410) if request.kind == "watch" else request.answer(pod(9, uid="u2"))
+
+    with scripted_api(serve) as api:
+        assert seen(list(sights(api.pods(), pod(1), lambda: None))) == ["1", "gone 1"]
+
+
+def test_an_api_server_that_stays_away_is_an_error_worth_a_retry() -> None:
+    with scripted_api(lambda r: r.drop()) as api, pytest.raises(UnreachableError):
+        list(sights(api.pods(budget_seconds=0.5), pod(1), lambda: None))
+
+
+def test_a_missing_permission_is_said_at_once() -> None:
+    with (
+        scripted_api(lambda r: r.refuse(403, "cannot watch pods")) as api,
+        pytest.raises(ConfigurationError, match="cannot watch pods") as caught,
+    ):
+        list(sights(api.pods(), pod(1), lambda: None))
+    assert "watch" in caught.value.remedy
+
+
+def test_expired_credentials_are_renewed_once() -> None:
+    def serve(request: Request) -> None:
+        if request.headers["Authorization"] == "Bearer token-1":
+            request.refuse(401)
+        else:
+            request.stream(event("DELETED", pod(2)))
+
+    with scripted_api(serve) as api:
+        assert seen(list(sights(api.pods(), pod(1), lambda: None))) == ["1", "gone 2"]
+        assert api.clients == 2
+    with scripted_api(lambda r: r.refuse(401)) as api, pytest.raises(ConfigurationError):
+        list(sights(api.pods(), pod(1), lambda: None))
+
+
+def test_the_caller_is_woken_when_it_wanted() -> None:
+    wake = time.monotonic() + 1.0
+
+    def serve(request: Request) -> None:
+        time.sleep(float(request.query["timeoutSeconds"]))
+        request.stream()
+
+    with scripted_api(serve) as api:
+        everything = sights(api.pods(), pod(1), lambda: wake)
+        assert next(everything).changed
+        assert not next(everything).changed
+    assert time.monotonic() >= wake
+
+
+# --- other requests ---------------------------------------------------------------------------------------
+
+
+def test_a_request_is_repeated_until_it_succeeds() -> None:
+    answers = [lambda r: r.drop(), lambda r: r.refuse(503), lambda r: r.answer(pod(1))]
+    with scripted_api(lambda r: answers.pop(0)(r)) as api:
+        assert api.pods().create({"metadata": {"name": "train-1"}})["metadata"]["uid"] == "u1"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error", "words"),
+    [
+        (403, "exceeded quota: compute", Exception, "quota"),
+        (403, "pods is forbidden: User x cannot create", ConfigurationError, "cannot create"),
+        (403, 'admission webhook "p" denied the request', FatalError, "does not admit"),
+        (422, 'Pod "x" is invalid: spec.containers[0].image', FatalError, "spec.containers"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(status: int, message: str, error: type[Exception], words: str) -> None:
+    with (
+        scripted_api(lambda r: r.refuse(status, message)) as api,
+        pytest.raises(error, match=words) as caught,
+    ):
+        api.pods().create({"metadata": {"name": "train-1"}})
+    assert caught.value.remedy  # type: ignore[attr-defined]
+    assert len(api.requests) == 1
+
+
+def test_deleting_what_is_not_there_is_no_error() -> None:
+    with scripted_api(lambda r: r.refuse(404)) as api:
+        assert api.pods().delete("train-1") is False
+        assert api.pods().get("train-1") is None
