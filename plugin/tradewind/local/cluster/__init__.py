@@ -1,10 +1,12 @@
-"""The embedded cluster: the part of the Kubernetes API that pods need, with containers as processes of this machine.
+"""The embedded cluster: the part of the Kubernetes API that pods need, with containers as processes of this
+machine.
 
-For a laptop, for tests and for the first five minutes. The operators don't know it from a real cluster: same client, same
-requests, a kubeconfig. It is no security boundary; what it does not isolate it says on start and in
-docs/embedded-cluster.md.
+For a laptop, for tests and for the first five minutes. The operators don't know it from a real cluster:
+same client, same requests, a kubeconfig. It is no security boundary; what it does not isolate it says on
+start and in docs/embedded-cluster.md.
 
-`api` speaks HTTP, `store` holds the objects, `node` is scheduler and kubelet, `supervisor` the process per pod.
+`api` speaks HTTP, `store` holds the objects, `node` is scheduler and kubelet, `supervisor` the process per
+pod.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Start, find and stop an embedded cluster from Python. Imports nothing heavy: the server is a process of its own."""
+"""Start, find and stop an embedded cluster from Python. Imports nothing heavy: the server is a process of
+its own.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import http.client
 import json
@@ -72,8 +75,8 @@ class Cluster:
         """Make a user who may do only some things, as a Role on a real cluster would have it.
 
         Args:
-            name: of the user; used again, it replaces what was allowed.
-            allow: pairs of verb and resource, such as `("create", "pods")`, `("get", "pods/log")`; `*` is any.
+            name: of the user; used again, it replaces what was allowed. allow: pairs of verb and resource,
+            such as `("create", "pods")`, `("get", "pods/log")`; `*` is any.
 
         Returns:
             A kubeconfig of mode 0600.
@@ -111,8 +114,8 @@ def start(home: Path, options: Options | None = None, **settings: Any) -> Cluste
     """Start a cluster as a process of its own, or return the one that runs on this directory already.
 
     Args:
-        home: its directory; made when missing. State, port and token survive there from one start to the next.
-        options: or the fields of `Options` as keywords.
+        home: its directory; made when missing. State, port and token survive there from one start to the
+        next. options: or the fields of `Options` as keywords.
 
     Raises:
         ConfigurationError: it cannot start; has the end of its log.
@@ -184,7 +187,5 @@ def _wait_for_lock(home: Home, seconds: float) -> bool:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

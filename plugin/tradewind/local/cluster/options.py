@@ -20,13 +20,12 @@ class Options:
     """Settings of one embedded cluster.
 
     Attributes:
-        port: TCP port on 127.0.0.1; 0 for the one of last time, or any free one.
-        max_pods: pods that run at the same time; others stay Pending. 0 for twice the number of cores, at least 4.
-        keep_finished: ended pods that are kept; beyond that the oldest go, logs included.
-        isolation: `mounts` (root), `user-mounts` (user namespaces), `paths` (none), or `auto` for the best that works.
-        missing_images: patterns (as in a shell) of image names that "cannot be pulled".
-        resources: extended resources that the node has, as `nvidia.com/gpu=1`.
-        event_seconds: age at which Event objects are dropped.
+        port: TCP port on 127.0.0.1; 0 for the one of last time, or any free one. max_pods: pods that run at
+        the same time; others stay Pending. 0 for twice the number of cores, at least 4. keep_finished:
+        ended pods that are kept; beyond that the oldest go, logs included. isolation: `mounts` (root),
+        `user-mounts` (user namespaces), `paths` (none), or `auto` for the best that works. missing_images:
+        patterns (as in a shell) of image names that "cannot be pulled". resources: extended resources that
+        the node has, as `nvidia.com/gpu=1`. event_seconds: age at which Event objects are dropped.
     """
 
     port: int = 0
@@ -76,7 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Path, int | None, Opt
     """
     parser = argparse.ArgumentParser(
         prog="python -m tradewind.local.cluster",
-        description="Serve the Kubernetes API for pods on loopback, with containers as processes of this machine.",
+        description="Serve Kubernetes' API for pods on loopback; containers are processes of this machine.",
     )
     defaults = Options()
     parser.add_argument(

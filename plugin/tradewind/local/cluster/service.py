@@ -21,7 +21,7 @@ from tradewind.local.cluster.api.resources import Resources
 from tradewind.local.cluster.api.server import ApiServer
 from tradewind.local.cluster.home import Home, write_private
 from tradewind.local.cluster.node.events import Recorder
-from tradewind.local.cluster.node.host import prepare_host
+from tradewind.local.cluster.node.host import compile_packages, prepare_host
 from tradewind.local.cluster.node.kubelet import Kubelet
 from tradewind.local.cluster.node.machine import Machine
 from tradewind.local.cluster.node.manifest import ManifestMaker
@@ -33,11 +33,12 @@ __all__ = ["serve"]
 STOP_SECONDS = 5.0
 EVENT_SWEEP_SECONDS = 300.0
 
-NOT_ISOLATED = {
-    "mounts": "private: /tmp, the home directory, volumes; the rest of the file system is the host's, read-only",
-    "user-mounts": "private: /tmp, the home directory, volumes; the rest of the file system is the host's, read-only",
-    "paths": "no mount namespaces here: containers see and may write the host's files; volume paths are mapped in the "
-    "text of commands, arguments and variables only",
+MOUNTS = "own /tmp, home directory and volumes; the rest is this machine's file system, read-only"
+FILES = {
+    "mounts": MOUNTS,
+    "user-mounts": MOUNTS,
+    "paths": "not isolated, no mount namespaces here: volumes are found only by paths that are spelled out "
+    "in commands, arguments and variables",
 }
 
 
@@ -61,7 +62,9 @@ def serve(root: Path, ready: int | None, options: Options) -> int:
 
 
 def _take(descriptor: int, home: Home) -> None:
-    """Hold the lock as long as this process lives. Those who ask whether it is free hold it for a moment, too."""
+    """Hold the lock as long as this process lives. Those who ask whether it is free hold it for a moment,
+    too.
+    """
     for _ in range(40):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,7 +91,13 @@ async def _serve(home: Home, ready: int | None, options: Options) -> None:
 
     logs = Logs(home, kubelet.current, kubelet.growth, kubelet.forget_growth)
     api = ApiServer(store, resources, logs, Access(home), Audit())
-    runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(
+        api.application(),
+        access_log=None,
+        shutdown_timeout=0.5,
+        keepalive_timeout=3600.0,
+        handler_cancellation=True,  # a watch ends when its client leaves, not at the next change
+    )
     await runner.setup()
     listener = _listen(options.port or _last_port(home))
     port = listener.getsockname()[1]
@@ -101,9 +110,12 @@ async def _serve(home: Home, ready: int | None, options: Options) -> None:
         os.write(ready, b"\n")
         os.close(ready)
 
+    compiling = compile_packages(home)
     sweeper = asyncio.create_task(_sweep(recorder, options.event_seconds))
     keep_pods = await _wait_for_signal()
     sweeper.cancel()
+    if compiling is not None and compiling.poll() is None:
+        compiling.kill()
     if not keep_pods and kubelet.stop_all():
         deadline = time.monotonic() + STOP_SECONDS
         while not kubelet.is_idle() and time.monotonic() < deadline:
@@ -158,8 +170,8 @@ def _introduce(home: Home, port: int, isolation: str, options: Options) -> None:
     print(
         f"Tradewind's embedded cluster on http://127.0.0.1:{port}\n"
         f"  export KUBECONFIG={home.kubeconfig}\n"
-        f"  up to {options.pod_slots} pods at the same time; containers are processes of this machine, run as this user\n"
-        f"  files: {NOT_ISOLATED[isolation]}\n"
+        f"  up to {options.pod_slots} pods at the same time; containers are processes of this user\n"
+        f"  files: {FILES[isolation]}\n"
         "  not isolated: network, processes, CPU and memory (limits are not enforced), users, devices\n"
         "  images are not pulled: a container runs this machine's programs and a bare Python\n"
         "  this is no security boundary: run only what you would run yourself",

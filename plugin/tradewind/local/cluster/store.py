@@ -1,8 +1,11 @@
-"""The objects of the cluster: in memory for reading, in SQLite for the next start, with a history for watches.
+"""The objects of the cluster: in memory for reading, in SQLite for the next start, with a history for
+watches.
 
-Every change gets the next resource version. Watches read the history from the version that they know; a version that the
-history no longer (or, after a restart, not yet) reaches is `Expired`, as in Kubernetes. SQLite does not wait for the disk:
-what was written survives the death of this process, which is what is promised, not that of the machine.
+Every change gets the next resource version. Watches read the history from the version that they know; a
+version that the
+history no longer (or, after a restart, not yet) reaches is `Expired`, as in Kubernetes. SQLite does not
+wait for the disk: what was written survives the death of this process, which is what is promised, not that
+of the machine.
 """
 
 from __future__ import annotations
@@ -73,7 +76,8 @@ class Store:
         self._wakers: set[asyncio.Event] = set()
         self._listeners: list[Callable[[Change], None]] = []
 
-    # --- reading ----------------------------------------------------------------------------------------------
+    # --- reading
+    # ----------------------------------------------------------------------------------------------
 
     def get(self, key: Key) -> Object | None:
         """The object, or None."""
@@ -99,7 +103,8 @@ class Store:
             missed.append(change)
         return reversed(missed)
 
-    # --- writing ----------------------------------------------------------------------------------------------
+    # --- writing
+    # ----------------------------------------------------------------------------------------------
 
     def create(self, key: Key, body: Object) -> Object:
         """Add an object that must not exist yet; returns it with its version."""
@@ -126,7 +131,8 @@ class Store:
         """Write everything back into the one file."""
         self._database.close()
 
-    # --- being told -------------------------------------------------------------------------------------------
+    # --- being told
+    # -------------------------------------------------------------------------------------------
 
     def listen(self, listener: Callable[[Change], None]) -> None:
         """Call `listener` after every change, from the event loop, not from within the change."""
@@ -138,8 +144,6 @@ class Store:
 
     def remove_waker(self, event: asyncio.Event) -> None:
         self._wakers.discard(event)
-
-    # ----------------------------------------------------------------------------------------------------------
 
     def _put(
         self, kind: Literal["ADDED", "MODIFIED"], key: Key, body: Object, previous: Object | None

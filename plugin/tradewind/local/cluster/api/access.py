@@ -1,7 +1,8 @@
-"""Who asks, and what they may do: the administrator's token, and users with a short list of verbs and resources.
+"""Who asks, and what they may do: the administrator's token, and users with a short list of verbs and
+resources.
 
-A restricted user stands for a service account with a Role. Their files are read again whenever an unknown token comes,
-so that one can be made while the server runs.
+A restricted user stands for a service account with a Role. Their files are read again whenever an unknown
+token comes, so that one can be made while the server runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ __all__ = ["Access", "User"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Someone with a token. `allow` holds pairs of verb and resource, `*` for any; resources may be `pods/log`."""
+    """Someone with a token. `allow` holds pairs of verb and resource, `*` for any; resources may be
+    `pods/log`.
+    """
 
     name: str
     allow: frozenset[tuple[str, str]]

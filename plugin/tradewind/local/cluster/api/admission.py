@@ -1,4 +1,6 @@
-"""What happens to an object before it is stored: metadata, defaults, and checks that list every problem at once."""
+"""What happens to an object before it is stored: metadata, defaults, and checks that list every problem at
+once.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,15 @@ _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes: letters that spell no words
 
 NAME_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+LABEL_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', must "
+    "start and end with an alphanumeric character, and have at most 63 characters"
+)
+KEY_RULE = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
 DATA_LIMIT = 1024 * 1024
 IMMUTABLE = (
     "name",
@@ -122,6 +129,8 @@ def _checked_shape(kind: Kind, body: Any) -> dict[str, Any]:
         given = f"{body.get('apiVersion')}, Kind={body.get('kind')}"
         raise bad_request(f"no kind match: the request is for v1, Kind={kind.name}, the object is {given}")
     metadata = body.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise bad_request(f"{kind.name} in version v1 cannot be handled: metadata is not an object")
     for name, expected in (("labels", dict), ("annotations", dict), ("name", str), ("generateName", str)):
         if metadata.get(name) is not None and not isinstance(metadata[name], expected):
             raise bad_request(
@@ -169,11 +178,7 @@ def _admit_secret(body: dict[str, Any]) -> tuple[dict[str, Any], list[FieldProbl
 
 def _data_problems(data: Mapping[str, Any], field: str) -> list[FieldProblem]:
     problems = [
-        FieldProblem(
-            f"{field}[{key}]",
-            "FieldValueInvalid",
-            f"Invalid value: \"{key}\": a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
-        )
+        FieldProblem(f"{field}[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": {KEY_RULE}')
         for key in data
         if not _DATA_KEY.fullmatch(key) or len(key) > 253
     ]
@@ -217,10 +222,7 @@ def _metadata_problems(metadata: Mapping[str, Any]) -> list[FieldProblem]:
         if not isinstance(value, str):
             raise _wrong_type("labels", key)
         if value and (len(value) > 63 or not _NAME_PART.fullmatch(value)):
-            text = (
-                f'Invalid value: "{value}": a valid label must be an empty string or consist of alphanumeric characters,'
-                " '-', '_' or '.', must start and end with an alphanumeric character, and have at most 63 characters"
-            )
+            text = f'Invalid value: "{value}": {LABEL_VALUE_RULE}'
             problems.append(FieldProblem("metadata.labels", "FieldValueInvalid", text))
     total = 0
     for key, value in (metadata.get("annotations") or {}).items():

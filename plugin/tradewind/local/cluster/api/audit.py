@@ -1,4 +1,6 @@
-"""How many requests were made, by verb, resource and client: what a step costs the API server is a number to keep low."""
+"""How many requests were made, by verb, resource and client: what a step costs the API server is a number
+to keep low.
+"""
 
 from __future__ import annotations
 

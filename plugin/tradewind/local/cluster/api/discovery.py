@@ -9,8 +9,9 @@ from tradewind.local.cluster.api.kinds import KINDS
 
 __all__ = ["GROUP_LIST", "OPENAPI", "api_versions", "resource_list", "review_resources", "version"]
 
-# kubectl validates manifests against an OpenAPI document in protobuf before it sends them, and skips kinds that the
-# document does not describe. So this one is empty: field 1 swagger, field 2 info (title, version), field 8 paths.
+# kubectl validates manifests against an OpenAPI document in protobuf before it sends them, and skips kinds
+# that the document does not describe. So this one is empty: field 1 swagger, field 2 info (title, version),
+# field 8 paths.
 OPENAPI = b"\x0a\x032.0\x12\x11\x0a\x09Tradewind\x12\x04v1.0\x42\x00"
 
 GROUP = "authorization.k8s.io"

@@ -14,6 +14,7 @@ __all__ = [
     "conflict",
     "expired",
     "forbidden",
+    "internal_error",
     "invalid",
     "method_not_allowed",
     "not_found",
@@ -131,8 +132,8 @@ def unsupported_media_type(given: str) -> ApiError:
     known = (
         "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
     )
-    message = f"the body of the request was in an unknown format - accepted media types include: {known} (got {given})"
-    return ApiError(415, "UnsupportedMediaType", message)
+    message = "the body of the request was in an unknown format - accepted media types include: "
+    return ApiError(415, "UnsupportedMediaType", f"{message}{known} (got {given})")
 
 
 def too_large() -> ApiError:
@@ -142,3 +143,7 @@ def too_large() -> ApiError:
 def object_too_large() -> ApiError:
     """In etcd's words, and with the code 500 that API servers make of them."""
     return ApiError(500, "", "etcdserver: request is too large")
+
+
+def internal_error(message: str) -> ApiError:
+    return ApiError(500, "InternalError", f"Internal error occurred: {message}")

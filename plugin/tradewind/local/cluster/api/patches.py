@@ -1,4 +1,6 @@
-"""The three patch formats: JSON Patch (RFC 6902), JSON Merge Patch (RFC 7386), and Kubernetes' strategic merge patch."""
+"""The three patch formats: JSON Patch (RFC 6902), JSON Merge Patch (RFC 7386), and Kubernetes' strategic
+merge patch.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from tradewind.local.cluster.api.errors import ApiError, bad_request, unsupporte
 
 __all__ = ["apply_patch"]
 
-# The field that tells items of a list apart, by the list's field name (types.go of Kubernetes' core/v1, `patchMergeKey`).
+# The field that tells items of a list apart, by the list's field name (types.go of Kubernetes' core/v1,
+# `patchMergeKey`).
 MERGE_KEYS: Mapping[str, str] = {
     "containers": "name",
     "initContainers": "name",
@@ -63,7 +66,8 @@ def _merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-# --- strategic merge ----------------------------------------------------------------------------------------------
+# --- strategic merge
+# ----------------------------------------------------------------------------------------------
 
 
 def _strategic(target: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +120,8 @@ def _merge_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
     return merged
 
 
-# --- JSON patch ---------------------------------------------------------------------------------------------------
+# --- JSON patch
+# ---------------------------------------------------------------------------------------------------
 
 
 def _json_patch(document: Any, operations: list[Any]) -> Any:

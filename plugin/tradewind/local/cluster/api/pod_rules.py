@@ -1,4 +1,6 @@
-"""Defaults and checks of a pod's spec, as in Kubernetes' core/v1 defaults.go and validation.go, for the fields that count."""
+"""Defaults and checks of a pod's spec, as in Kubernetes' core/v1 defaults.go and validation.go, for the
+fields that count.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tradewind.local.cluster.api.errors import FieldProblem, bad_request
+from tradewind.local.cluster.quantities import quantity
 
 __all__ = ["default_pod", "pod_problems", "pod_update_problems"]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ENVIRONMENT = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
-    "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
+    "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _POLICIES = ("Always", "OnFailure", "Never")
 _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
@@ -64,6 +68,9 @@ def _check_types(spec: Mapping[str, Any]) -> None:
     for group in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(group, [])):
             place = f"spec.{group}[{index}]"
+            for name in ("name", "image", "workingDir"):
+                if not isinstance(container.get(name) or "", str):
+                    raise bad_request(f"Pod in version v1 cannot be handled: {place}.{name} is not a string")
             for name in ("command", "args"):
                 if not _is_list_of(container.get(name) or [], str):
                     raise bad_request(
@@ -80,11 +87,26 @@ def _check_types(spec: Mapping[str, Any]) -> None:
                     raise bad_request(
                         f"json: cannot unmarshal {where} into Go struct field EnvVar of type string"
                     )
+            _check_resources(place, container.get("resources") or {})
     for name in ("activeDeadlineSeconds", "terminationGracePeriodSeconds"):
         if name in spec and (not isinstance(spec[name], int) or isinstance(spec[name], bool)):
             raise bad_request(
                 f"json: cannot unmarshal spec.{name} into Go struct field PodSpec of type int64"
             )
+
+
+def _check_resources(place: str, resources: Any) -> None:
+    for group in ("requests", "limits"):
+        amounts = resources.get(group) if isinstance(resources, dict) else None
+        if not isinstance(resources, dict) or not isinstance(amounts or {}, dict):
+            raise bad_request(f"Pod in version v1 cannot be handled: {place}.resources is not an object")
+        for name, amount in (amounts or {}).items():
+            try:
+                quantity(str(amount))
+            except ValueError as error:
+                raise bad_request(
+                    f"Pod in version v1 cannot be handled: {place}.resources.{group}[{name}]: {error}"
+                ) from error
 
 
 def _is_list_of(value: Any, kind: type) -> bool:
@@ -121,7 +143,8 @@ def _default_volume(volume: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-# --- checks -------------------------------------------------------------------------------------------------------
+# --- checks
+# -------------------------------------------------------------------------------------------------------
 
 
 def pod_problems(spec: Mapping[str, Any]) -> list[FieldProblem]:
@@ -202,6 +225,7 @@ def _container_problems(
     yield from _choice(f"{field}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
     policy = container["terminationMessagePolicy"]
     yield from _choice(f"{field}.terminationMessagePolicy", policy, _MESSAGE_POLICIES)
+    yield from _resource_problems(f"{field}.resources.requests", container["resources"])
     for index, variable in enumerate(container.get("env", [])):
         yield from _variable_problems(f"{field}.env[{index}]", variable)
     targets: set[str] = set()
@@ -221,24 +245,31 @@ def _container_problems(
             yield _invalid(f"{place}.subPath", path, "must be a relative path without '..'")
 
 
+def _resource_problems(field: str, resources: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    limits = resources.get("limits") or {}
+    for name, amount in (resources.get("requests") or {}).items():
+        if name in limits and quantity(str(amount)) > quantity(str(limits[name])):
+            rule = f"must be less than or equal to {name} limit of {limits[name]}"
+            yield _invalid(field, str(amount), rule)
+
+
 def _variable_problems(field: str, variable: Mapping[str, Any]) -> Iterator[FieldProblem]:
     name = variable.get("name", "")
     if not name:
         yield FieldProblem(f"{field}.name", "FieldValueRequired", "Required value")
     elif not _ENVIRONMENT.fullmatch(name):
         rule = (
-            "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.',"
-            " and must not start with a digit"
+            "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or"
+            " '.', and must not start with a digit"
         )
         yield _invalid(f"{field}.name", name, rule)
     source = variable.get("valueFrom")
     if source is not None:
         if variable.get("value"):
-            text = 'Invalid value: "": may not be specified when `value` is not empty'
-            yield FieldProblem(f"{field}.valueFrom", "FieldValueInvalid", text)
+            yield _invalid(f"{field}.valueFrom", "", "may not be specified when `value` is not empty")
         if sum(1 for value in source.values() if value is not None) != 1:
-            text = 'Invalid value: "": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`'
-            yield FieldProblem(f"{field}.valueFrom", "FieldValueInvalid", text)
+            rule = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+            yield _invalid(f"{field}.valueFrom", "", rule)
 
 
 def pod_update_problems(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldProblem]:
@@ -247,8 +278,9 @@ def pod_update_problems(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         return []
     text = (
         "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-        " `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing"
-        " tolerations) or `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+        " `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to"
+        " existing tolerations) or `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was"
+        " previously negative)"
     )
     return [FieldProblem("spec", "FieldValueForbidden", text)]
 

@@ -26,9 +26,8 @@ class LogRequest:
     """Parameters of a log request, checked.
 
     Attributes:
-        since: RFC 3339 with nanoseconds in UTC; records before it are left out. Times of one zone compare as text.
-        tail: number of lines from the end, None for all.
-        limit: bytes, None for no limit.
+        since: RFC 3339 with nanoseconds in UTC; records before it are left out. Times of one zone compare
+        as text. tail: number of lines from the end, None for all. limit: bytes, None for no limit.
     """
 
     container: str
@@ -92,7 +91,8 @@ class Logs:
     """Reads the logs that supervisors write.
 
     Args:
-        growth: an event that is set whenever a pod's log or state may have changed, by uid; the second function forgets it.
+        growth: an event that is set whenever a pod's log or state may have changed, by uid; the second
+        function forgets it.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Logs:
         wanted = LogRequest.parse(request.query)
         name, status = _find(pod, wanted)
         attempt = int(status["restartCount"]) - (1 if wanted.previous else 0)
-        path = self._home.pod(pod["metadata"]["uid"]) / "logs" / name / f"{attempt}.log"
+        path = self._home.pod(pod["metadata"]["uid"]) / f"{name}.{attempt}.log"
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -63,7 +64,8 @@ class Resources:
         self._store = store
         self._node = node
 
-    # --- reading ----------------------------------------------------------------------------------------------
+    # --- reading
+    # ----------------------------------------------------------------------------------------------
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
         found = self._store.get((kind.resource, namespace, name))
@@ -85,6 +87,8 @@ class Resources:
         if query.get("continue"):
             after = tuple(_read_continue(query["continue"]))
             items = [item for item in items if _place(item) > after]
+        if not (query.get("limit") or "0").isdigit():
+            raise bad_request(f"limit: Invalid value: {query['limit']!r}")
         limit = int(query.get("limit") or 0)
         if limit and len(items) > limit:
             metadata["remainingItemCount"] = len(items) - limit
@@ -92,7 +96,8 @@ class Resources:
             metadata["continue"] = base64.urlsafe_b64encode(json.dumps(_place(items[-1])).encode()).decode()
         return items, metadata
 
-    # --- writing ----------------------------------------------------------------------------------------------
+    # --- writing
+    # ----------------------------------------------------------------------------------------------
 
     def create(self, kind: Kind, namespace: str, body: Any, *, dry_run: bool = False) -> Object:
         if kind.namespaced:
@@ -133,14 +138,16 @@ class Resources:
         patched = apply_patch(content_type, self._store.copy(old), body)
         return self.replace(kind, key, patched, status_only=status_only, dry_run=dry_run)
 
-    # --- deleting ---------------------------------------------------------------------------------------------
+    # --- deleting
+    # ---------------------------------------------------------------------------------------------
 
     def delete(self, kind: Kind, key: Key, options: Mapping[str, Any]) -> Object:
         """Delete one object: pods with grace, namespaces with all that is in them, others at once."""
         old = self.get(kind, key[1], key[2])
         for name, actual in (options.get("preconditions") or {}).items():
-            if old["metadata"].get(name) != actual:
-                why = f"Precondition failed: {name} in precondition: {actual}, in object meta: {old['metadata'].get(name)}"
+            found = old["metadata"].get(name)
+            if found != actual:
+                why = f"Precondition failed: {name} in precondition: {actual}, in object meta: {found}"
                 raise conflict(kind.resource, key[2], why)
         if options.get("dryRun"):
             return old
@@ -154,7 +161,7 @@ class Resources:
 
     def delete_collection(
         self, kind: Kind, namespace: str, query: Mapping[str, str], options: Mapping[str, Any]
-    ) -> tuple[list[Object], dict[str, Any]]:
+    ) -> tuple[builtins.list[Object], dict[str, Any]]:
         """Delete everything that matches."""
         items, metadata = self.list(kind, namespace, query)
         deleted = [self.delete(kind, (kind.resource, *_place(item)), options) for item in items]
@@ -204,7 +211,8 @@ class Resources:
                 for item in self._store.select(kind.resource, namespace):
                     yield (kind.resource, namespace, item["metadata"]["name"])
 
-    # --- namespaces -------------------------------------------------------------------------------------------
+    # --- namespaces
+    # -------------------------------------------------------------------------------------------
 
     def ensure_namespace(self, name: str) -> None:
         """Make a namespace unless it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from tradewind.local.cluster.api.audit import Audit
 from tradewind.local.cluster.api.errors import (
     ApiError,
     bad_request,
+    internal_error,
     method_not_allowed,
     path_not_found,
     too_large,
@@ -77,6 +79,10 @@ class ApiServer:
             return _json(error.status(), error.code)
         except web.HTTPRequestEntityTooLarge:
             return _json(too_large().status(), 413)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the client gets a Status and the log the traceback)
+            traceback.print_exc()
+            failure = internal_error(f"{type(error).__name__}: {error}")
+            return _json(failure.status(), failure.code)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/")
@@ -125,7 +131,8 @@ class ApiServer:
         handler: Callable[[web.Request, Target], Awaitable[web.StreamResponse]] = getattr(self, f"_{verb}")
         return await handler(request, target)
 
-    # --- one method per verb ----------------------------------------------------------------------------------
+    # --- one method per verb
+    # ----------------------------------------------------------------------------------
 
     async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
         body = self._resources.get(target.kind, target.namespace, target.name)

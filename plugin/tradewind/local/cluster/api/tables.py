@@ -92,7 +92,8 @@ def pod_reason(item: Mapping[str, Any]) -> str:
         if state.get("terminated", {}).get("exitCode") == 0:
             continue
         if "terminated" in state:
-            reason = f"Init:{state['terminated'].get('reason') or 'ExitCode:' + str(state['terminated']['exitCode'])}"
+            end = state["terminated"]
+            reason = f"Init:{end.get('reason') or 'ExitCode:' + str(end['exitCode'])}"
         elif state.get("waiting", {}).get("reason") not in (None, "PodInitializing"):
             reason = f"Init:{state['waiting']['reason']}"
         else:

@@ -1,7 +1,8 @@
 """Watches: the changes of a resource as a stream of JSON lines.
 
-Each watch reads the store's one history at its own pace and sleeps in between; a slow reader holds nobody up. An object that
-stops to match the selectors is told as deleted, one that starts to match as added, as Kubernetes does.
+Each watch reads the store's one history at its own pace and sleeps in between; a slow reader holds nobody
+up. An object that stops to match the selectors is told as deleted, one that starts to match as added, as
+Kubernetes does.
 """
 
 from __future__ import annotations

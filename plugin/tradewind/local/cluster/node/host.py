@@ -1,15 +1,21 @@
-"""What a container gets from this machine: a Python without packages, a search path, and the way to package indexes.
+"""What a container gets from this machine: a Python without packages, a search path, and the way to package
+indexes.
 
-Nothing else of the environment of whoever started the cluster reaches a container: no tokens, no cloud credentials.
+Nothing else of the environment of whoever started the cluster reaches a container: no tokens, no cloud
+credentials.
 """
 
 from __future__ import annotations
 
+import ensurepip
+import functools
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +23,7 @@ from pathlib import Path
 from tradewind.errors import ConfigurationError
 from tradewind.local.cluster.home import Home
 
-__all__ = ["Host", "prepare_host"]
+__all__ = ["Host", "compile_packages", "prepare_host"]
 
 # How installers and TLS clients reach the outside: without these, `packages_to_install` fails behind a proxy.
 PASSED = (
@@ -120,21 +126,49 @@ def _base_of(template: Path) -> str:
 
 
 def _make_python(template: Path, base: str) -> None:
+    """A virtual environment with nothing but pip in it.
+
+    pip is unpacked from the wheel that comes with Python: the installer would take most of a cluster's first
+    start. Where Python comes without that wheel, the installer decides.
+    """
     shutil.rmtree(template, ignore_errors=True)
     made = template.with_name("template.new")
     shutil.rmtree(made, ignore_errors=True)
-    command = [base, "-m", "venv", str(made)]
+    wheel = _bundled_pip()
+    options = ["--without-pip"] if wheel else []
+    command = [base, "-m", "venv", *options, str(made)]
     finished = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise ConfigurationError(
             f"{' '.join(command)} failed: {(finished.stderr or finished.stdout).strip()[-500:]}",
             remedy="Containers need a bare Python: install this Python's venv module (Debian: python3-venv).",
         )
+    if wheel:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(next(made.glob("lib/python*/site-packages")))
     made.rename(template)
 
 
+def _bundled_pip() -> Path | None:
+    folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or Path(ensurepip.__file__).parent / "_bundled"
+    return next(iter(sorted(Path(folder).glob("pip-*.whl"))), None)
+
+
+def compile_packages(home: Home) -> subprocess.Popen[bytes] | None:
+    """Compile the bare Python's pip in the background, once; containers cannot write there themselves."""
+    if any(home.template.glob("lib/python*/site-packages/pip/__pycache__")):
+        return None
+    command = [str(home.template / "bin" / "python3"), "-m", "compileall", "-q", str(home.template / "lib")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, env=environment, preexec_fn=functools.partial(os.nice, 19)
+    )
+
+
 def _install_uv(home: Home) -> str:
-    """uv at a path that containers see, even when it was found in a hidden directory; "" when there is none."""
+    """uv at a path that containers see, even when it was found in a hidden directory; "" when there is
+    none.
+    """
     found = shutil.which("uv") or shutil.which("uv", path=os.path.dirname(sys.executable))
     if not found:
         return ""

@@ -1,4 +1,6 @@
-"""Names of images: never pulled, but checked, and some of them cannot be "pulled" so that this can be tested."""
+"""Names of images: never pulled, but checked, and some of them cannot be "pulled" so that this can be
+tested.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ def find_problem(image: str, missing: Iterable[str]) -> ImageProblem | None:
         missing: shell patterns of names that cannot be pulled.
     """
     if not _NAME.fullmatch(image):
-        text = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
-        return ImageProblem("InvalidImageName", text)
+        text = f'couldn\'t parse image name "{image}": invalid reference format'
+        return ImageProblem("InvalidImageName", f'Failed to apply default image tag "{image}": {text}')
     if any(fnmatchcase(image, pattern) for pattern in missing):
         text = f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": not found'
         return ImageProblem("ErrImagePull", f"rpc error: code = NotFound desc = {text}")

@@ -1,7 +1,7 @@
 """Scheduler and kubelet of the one node: gives pods a place, in order, and brings them to their end.
 
-Everything is driven by what happens: a new pod, a report of a supervisor, a secret that appears. Nothing is looked up
-again and again, so an idle cluster costs nothing.
+Everything is driven by what happens: a new pod, a report of a supervisor, a secret that appears. Nothing is
+looked up again and again, so an idle cluster costs nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Kubelet:
         self.supervisors = Supervisors(home, self._on_report, self._on_log, self._on_lost)
         store.listen(self._on_change)
 
-    # --- starting and stopping the node -----------------------------------------------------------------------
+    # --- starting and stopping the node
+    # -----------------------------------------------------------------------
 
     def open(self, manifests: ManifestMaker) -> None:
         """Take over the pods that the store knows."""
@@ -76,6 +77,8 @@ class Kubelet:
                 self._placed.add(uid)
                 self._supervised.add(uid)
                 self.supervisors.attach(uid)
+                if pod["metadata"].get("deletionTimestamp"):
+                    self.supervisors.stop(uid, pod["metadata"]["deletionGracePeriodSeconds"])
             else:
                 self._queue.append(uid)
         for directory in self._home.pods.iterdir():
@@ -94,7 +97,8 @@ class Kubelet:
         """Whether no supervisor runs."""
         return not self._supervised
 
-    # --- what the API asks of the node ------------------------------------------------------------------------
+    # --- what the API asks of the node
+    # ------------------------------------------------------------------------
 
     def holds_processes(self, key: Key) -> bool:
         """Whether containers of the pod run or may start at any moment."""
@@ -132,9 +136,13 @@ class Kubelet:
         return event
 
     def forget_growth(self, uid: str, event: asyncio.Event) -> None:
-        self._growth.get(uid, set()).discard(event)
+        events = self._growth.get(uid, set())
+        events.discard(event)
+        if not events:
+            self._growth.pop(uid, None)
 
-    # --- scheduling -------------------------------------------------------------------------------------------
+    # --- scheduling
+    # -------------------------------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
         if change.key[0] == "pods" and change.kind == "ADDED":
@@ -189,7 +197,8 @@ class Kubelet:
             self._placed.discard(uid)
             self._schedule()
 
-    # --- starting pods ----------------------------------------------------------------------------------------
+    # --- starting pods
+    # ----------------------------------------------------------------------------------------
 
     def _start(self, pod: Object) -> None:
         """Start the pod's supervisor, or say what is in the way."""
@@ -257,7 +266,8 @@ class Kubelet:
         self._set(pod, statuses.ended_status(pod, "DeadlineExceeded", message))
         self._leave(uid)
 
-    # --- what supervisors tell --------------------------------------------------------------------------------
+    # --- what supervisors tell
+    # --------------------------------------------------------------------------------
 
     def _on_report(self, uid: str, report: Mapping[str, Any]) -> None:
         self._reports[uid] = report
@@ -275,6 +285,10 @@ class Kubelet:
         """The supervisor has ended: what it left on disk is the last word."""
         pod = self.current(uid)
         report = self._last_report(uid)
+        if pod is not None and report is None and not pod["metadata"].get("deletionTimestamp"):
+            self._supervised.discard(uid)
+            self._start(pod)  # the last server was killed before the nursery heard of this pod
+            return
         if pod is not None:
             if report is not None:
                 self._on_report(uid, report)
@@ -308,7 +322,8 @@ class Kubelet:
         for event in self._growth.get(uid, ()):
             event.set()
 
-    # --- cleaning up ------------------------------------------------------------------------------------------
+    # --- cleaning up
+    # ------------------------------------------------------------------------------------------
 
     def _collect_garbage(self) -> None:
         """Keep the last `keep_finished` ended pods."""

@@ -16,8 +16,9 @@ __all__ = ["Machine"]
 class Machine:
     """This machine as a node.
 
-    Requests for CPU and memory are not counted (a laptop that runs a pipeline made for a big cluster should run it, slowly);
-    extended resources such as GPUs are, because a step that asks for one cannot do without.
+    Requests for CPU and memory are not counted (a laptop that runs a pipeline made for a big cluster should
+    run it, slowly); extended resources such as GPUs are, because a step that asks for one cannot do
+    without.
 
     Args:
         resources: extended resources, as `nvidia.com/gpu=1`.

@@ -1,8 +1,8 @@
 """From a pod to what its supervisor does: argv, environment and mounts, with nothing left to look up.
 
-Where containers have a mount namespace the paths of the spec are real inside it. Where they have none, the paths of volumes
-are replaced by the host's in commands, arguments and values of variables; that reaches everything that is spelled out in the
-spec, and nothing that a program makes up by itself.
+Where containers have a mount namespace the paths of the spec are real inside it. Where they have none, the
+paths of volumes are replaced by the host's in commands, arguments and values of variables; that reaches
+everything that is spelled out in the spec, and nothing that a program makes up by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tradewind.local.cluster.home import Home
 from tradewind.local.cluster.node.host import SERVICE_ACCOUNT, Host
 from tradewind.local.cluster.node.variables import Lookup, container_variables, expand
 from tradewind.local.cluster.node.volumes import make_volumes
+from tradewind.local.cluster.supervisor.python import packages_path
 
 __all__ = ["ManifestMaker"]
 
@@ -88,7 +89,7 @@ class ManifestMaker:
             initial["TMPDIR"] = f"{files}/tmp"
         variables = container_variables(container, pod, lookup, initial)
         argv = [expand(word, variables) for word in _words(container)]
-        directory = container.get("workingDir") or ("/" if self.isolation != "paths" else f"{files}/home")
+        directory = container.get("workingDir") or initial["HOME"]
         if self.isolation == "paths":
             mapping = _PathMapping(mounts)
             argv = [mapping.apply(word) for word in argv]
@@ -119,20 +120,20 @@ class ManifestMaker:
         if self.host.home not in ("", "/"):
             mounts.append(_mount(f"{files}/home", self.host.home))
         mounts += [_mount(f"{files}/tmp", "/tmp"), _mount(f"{files}/tmp", "/var/tmp")]
-        if os.path.isdir("/dev/shm"):
-            mounts.append(_mount(f"{files}/shm", "/dev/shm"))
-        mounts.append(_mount(f"{files}/empty", str(self.home.root)))
+        mounts.append(_mount(f"{files}/view/empty", str(self.home.root)))
         mounts += [
             _mount(path, path, read_only=True)
             for path in self.host.visible
             if any(path == top or path.startswith(top.rstrip("/") + "/") for top in hidden)
         ]
-        mounts.append(_mount(f"{files}/python", str(self.home.python)))
+        python = str(self.home.python)
+        mounts.append(_mount(f"{files}/view/python", python))
+        mounts.append(_mount(f"{files}/packages", os.path.join(python, packages_path(self.host.python))))
         mounts.append(_mount(str(self.home.shared), str(self.home.shared)))
         template = str(self.home.template)
         mounts.append(_mount(template, template, read_only=True))
         if os.path.isdir(SERVICE_ACCOUNT):
-            mounts.append(_mount(f"{files}/empty", SERVICE_ACCOUNT, read_only=True))
+            mounts.append(_mount(f"{files}/view/empty", SERVICE_ACCOUNT, read_only=True))
         return mounts
 
     def _volume_mounts(
@@ -178,7 +179,7 @@ class _PathMapping:
         self._hosts = {str(mount["target"]): str(mount["source"]) for mount in mounts}
         paths = sorted((path for path in self._hosts if path != "/"), key=len, reverse=True)
         alternatives = "|".join(re.escape(path) for path in paths)
-        self._pattern = re.compile(rf"(?<![\w.\-/])(?:{alternatives})(?![\w.\-])")
+        self._pattern = re.compile(rf"(?<![\w.\-])(?:{alternatives})(?![\w.\-])")
 
     def apply(self, text: str) -> str:
         return self._pattern.sub(lambda match: self._hosts[match[0]], text)

@@ -43,7 +43,12 @@ def unschedulable_status(old: Mapping[str, Any], message: str) -> Status:
 
 def scheduled_status(pod: Mapping[str, Any]) -> Status:
     """The pod has its node; nothing has started."""
-    status = {**pod["status"], "phase": "Pending", "hostIP": "127.0.0.1", "startTime": utc_now()}
+    status = {
+        **pod["status"],
+        "phase": "Pending",
+        "hostIP": "127.0.0.1",
+        "startTime": pod["status"].get("startTime") or utc_now(),
+    }
     return waiting_status({**pod, "status": status}, "ContainerCreating", "")
 
 

@@ -1,4 +1,6 @@
-"""The node's end of the line to pod supervisors: starts them through the nursery, listens to them, tells them to stop."""
+"""The node's end of the line to pod supervisors: starts them through the nursery, listens to them, tells
+them to stop.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ class Supervisors:
         self._keep(self._hear(uid))
 
     def stop(self, uid: str, grace: float) -> None:
-        """Tell a pod to end within `grace` seconds; one that is only being started is told as soon as it listens."""
+        """Tell a pod to end within `grace` seconds; one that is only being started is told as soon as it
+        listens.
+        """
         writer = self._writers.get(uid)
         if writer is None:
             self._pending_stops[uid] = grace

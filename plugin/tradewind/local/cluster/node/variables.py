@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING
 from typing import Any
+
+from tradewind.local.cluster.quantities import quantity
 
 __all__ = ["Lookup", "MissingSource", "container_variables", "data_of", "expand", "field_value"]
 
@@ -15,14 +17,6 @@ Lookup = Callable[[str, str], "Mapping[str, Any] | None"]
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()$]*)\)")
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_SUFFIXES = {
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "": Decimal(1),
-    **{letter: Decimal(1000) ** (i + 1) for i, letter in enumerate("kMGTPE")},
-    **{f"{letter}i": Decimal(1024) ** (i + 1) for i, letter in enumerate("KMGTPE")},
-}
 
 
 class MissingSource(Exception):
@@ -151,18 +145,8 @@ def _resource_value(reference: Mapping[str, Any], container: Mapping[str, Any]) 
     group, _, name = str(reference["resource"]).partition(".")
     resources = container.get("resources") or {}
     given = (resources.get(group) or {}).get(name) or (resources.get("limits") or {}).get(name) or "0"
-    amount = quantity(str(given)) / quantity(str(reference.get("divisor") or "1"))
-    return str(int(amount.to_integral_value(rounding=ROUND_CEILING)))
-
-
-def quantity(text: str) -> Decimal:
-    """A Kubernetes quantity (`500m`, `1.5Gi`, `1e3`) as a number.
-
-    Raises:
-        MissingSource: it is none.
-    """
-    match = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkMGTPE]?i?|Ki)", text)
     try:
-        return Decimal(match[1]) * _SUFFIXES[match[2]] if match else Decimal(text)
-    except (InvalidOperation, KeyError) as error:
-        raise MissingSource(f"quantity {text!r} cannot be parsed") from error
+        amount = quantity(str(given)) / quantity(str(reference.get("divisor") or "1"))
+    except (ValueError, ZeroDivisionError) as error:
+        raise MissingSource(str(error)) from error
+    return str(int(amount.to_integral_value(rounding=ROUND_CEILING)))

@@ -46,6 +46,7 @@ def _make(
 ) -> Path:
     if kind == "emptyDir":
         path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o777)
         return path
     if kind == "hostPath":
         return _host_path(source)
@@ -53,10 +54,12 @@ def _make(
         name = source["claimName"]
         if lookup("persistentvolumeclaims", name) is None:
             raise MissingSource(f'persistentvolumeclaim "{name}" not found')
-        claim = home.claims / pod["metadata"]["namespace"] / name
+        claim: Path = home.claims / pod["metadata"]["namespace"] / name
         claim.mkdir(parents=True, exist_ok=True)
+        claim.chmod(0o777)
         return claim
     path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o755)
     if kind == "projected":
         for part in source.get("sources") or []:
             for name, body in part.items():

@@ -1,11 +1,13 @@
 """The supervisor's end of a connection with the API server: JSON lines both ways, never blocking.
 
-The server may be slow, stopped or gone; the pod must not wait for it. A client that lets too much pile up is dropped (it
-finds everything on disk), and news about logs, which only say "read on", are told once until they are delivered.
+The server may be slow, stopped or gone; the pod must not wait for it. A client that lets too much pile up
+is dropped (it finds everything on disk), and news about logs, which only say "read on", are told once until
+they are delivered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import socket
@@ -62,10 +64,8 @@ class Client:
         if self._descriptor < 0:
             return
         self._connection.settimeout(1.0)
-        try:
+        with contextlib.suppress(OSError):  # gone or stuck: it will read the file
             self._connection.sendall(self._outgoing)
-        except OSError:
-            pass  # gone or stuck: it will read the file
         self._connection.close()
 
     def _ready(self, mask: int) -> None:

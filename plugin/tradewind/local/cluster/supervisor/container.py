@@ -1,11 +1,12 @@
 """One container of a pod: a process group with its own directories, output pipes and end.
 
-The description is a plain dict that the node wrote (see `tradewind.local.cluster.node.manifest`); everything in it is
-resolved already: argv, environment, mounts.
+The description is a plain dict that the node wrote (see `tradewind.local.cluster.node.manifest`);
+everything in it is resolved already: argv, environment, mounts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -13,12 +14,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from tradewind.local.cluster.supervisor.isolation import Mount, View, enter_namespace
 from tradewind.local.cluster.supervisor.journal import Journal, last_lines
+from tradewind.local.cluster.supervisor.python import make_packages, make_python, packages_path
 
 __all__ = ["ContainerRun", "StartError", "seconds_now"]
 
@@ -74,7 +76,7 @@ class ContainerRun:
 
     @property
     def log_path(self) -> str:
-        return os.path.join(self.directory, "logs", self.name, f"{self.restarts}.log")
+        return os.path.join(self.directory, f"{self.name}.{self.restarts}.log")
 
     @property
     def _files(self) -> str:
@@ -102,13 +104,7 @@ class ContainerRun:
         if self.started:
             self.last_state, self.restarts = self.state, self.restarts + 1
         self.started = True
-        shutil.rmtree(self._files, ignore_errors=True)
-        for name in ("tmp", "home", "view", "empty", "shm"):
-            os.makedirs(os.path.join(self._files, name))
-        os.makedirs(os.path.dirname(self.log_path), exist_ok=True)
-        with open(os.path.join(self._files, "termination"), "wb"):
-            pass
-        self._make_python()
+        self._make_files()
         self.journal = Journal(self.log_path)
         started_at = seconds_now()
         try:
@@ -120,7 +116,9 @@ class ContainerRun:
         self.state = {"running": {"startedAt": started_at}}
 
     def finish(self, code: int) -> None:
-        """The process ended with `code` (128 + n for signal n): take in the rest of its output and its message."""
+        """The process ended with `code` (128 + n for signal n): take in the rest of its output and its
+        message.
+        """
         self.signal(signal.SIGKILL)  # what it left behind in its group
         self._close_outputs()
         started_at = self.state.get("running", {}).get("startedAt", seconds_now())
@@ -131,10 +129,9 @@ class ContainerRun:
     def signal(self, number: int) -> None:
         """Send a signal to the container's process group; one that is gone already is fine."""
         if self.pid:
-            try:
+            # macOS answers "not permitted" for a group of zombies
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
-            except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-                pass
 
     def _terminated(self, code: int, reason: str, message: str, started_at: str) -> dict[str, Any]:
         state: dict[str, Any] = {"exitCode": code, "reason": reason}
@@ -156,26 +153,32 @@ class ContainerRun:
             return last_lines(self.log_path, FALLBACK_LINES, FALLBACK_BYTES)
         return message
 
-    def _make_python(self) -> None:
-        """A bare virtual environment of the container's own, so that a `pip install` in it stays there."""
-        base: Mapping[str, str] = self.description["python"]
-        target = os.path.join(self._files, "python")
-        packages = os.path.join(target, "lib", base["version"], "site-packages")
-        os.makedirs(packages)
-        os.makedirs(os.path.join(target, "bin"))
-        for name in ("python", "python3", base["version"]):
-            os.symlink(base["executable"], os.path.join(target, "bin", name))
-        shutil.copyfile(os.path.join(base["template"], "pyvenv.cfg"), os.path.join(target, "pyvenv.cfg"))
-        template = os.path.join(base["template"], "lib", base["version"], "site-packages")
-        for name in os.listdir(template):
-            os.symlink(os.path.join(template, name), os.path.join(packages, name))
-        for name in ("pip", "pip3"):
-            path = os.path.join(target, "bin", name)
-            with open(path, "w") as file:
-                file.write('#!/bin/sh\nexec "$(dirname "$0")/python3" -m pip "$@"\n')
-            os.chmod(path, 0o755)
-        if base.get("uv"):
-            os.symlink(base["uv"], os.path.join(target, "bin", "uv"))
+    def _make_files(self) -> None:
+        """Directories of this run, empty. As few as possible: making files is most of what a start costs."""
+        shutil.rmtree(self._files, ignore_errors=True)
+        os.makedirs(self._files)
+        for name in ("tmp", "home", "view"):
+            os.mkdir(os.path.join(self._files, name))
+        os.chmod(os.path.join(self._files, "tmp"), 0o1777)
+        with open(os.path.join(self._files, "termination"), "wb"):
+            pass
+        base = self.description["python"]
+        if self.isolation == "paths":
+            python = os.path.join(self._files, "python")
+            make_python(base, python)
+            os.rmdir(os.path.join(python, packages_path(base)))
+            make_packages(base, os.path.join(python, packages_path(base)))
+        else:
+            make_packages(base, os.path.join(self._files, "packages"))
+
+    def _enter_view(self, directory: str) -> None:
+        enter_namespace(self.isolation)
+        view = View(os.path.join(self._files, "view"))
+        view.prepare()
+        os.mkdir(os.path.join(view.scratch, "empty"))
+        make_python(self.description["python"], os.path.join(view.scratch, "python"))
+        view.build([Mount(**mount) for mount in self.description["mounts"]])
+        view.enter(directory)
 
     def _fork(self) -> None:
         out_read, out_write = os.pipe()
@@ -223,10 +226,7 @@ class ContainerRun:
                 os.makedirs(directory, exist_ok=True)
                 os.chdir(directory)
             else:
-                enter_namespace(self.isolation)
-                view = View(os.path.join(self._files, "view"))
-                view.build([Mount(**mount) for mount in self.description["mounts"]])
-                view.enter(directory)
+                self._enter_view(directory)
             _die_with(supervisor)  # after the namespaces: a change of credentials resets it
             stage = "exec"
             os.execvpe(argv[0], argv, self.description["env"])

@@ -1,12 +1,13 @@
 """A container's view of the file system: the host, read-only, with the pod's own directories on top.
 
-A container of the embedded cluster has no image: it sees the host's programs. It must still find its volumes at the
-paths of its spec, have a `/tmp` of its own, and not write over the host. On Linux a private mount namespace gives it that,
-entered as root or through a user namespace. Mount points that the host does not have (`/data/in`) are made without
-touching the host: the nearest existing directory is replaced by one of ours that holds a bind mount of each of its entries.
+A container of the embedded cluster has no image: it sees the host's programs. It must still find its
+volumes at the paths of its spec, have a `/tmp` of its own, and not write over the host. On Linux a private
+mount namespace gives it that, entered as root or through a user namespace. Mount points that the host does
+not have (`/data/in`) are made without touching the host: the nearest existing directory is replaced by one
+of ours that holds a bind mount of each of its entries.
 
-Runs between fork and exec, hence system calls through ctypes and no logging: an `OSError` that escapes is reported by the
-caller as the container's failure to start.
+Runs between fork and exec, hence system calls through ctypes and no logging: an `OSError` that escapes is
+reported by the caller as the container's failure to start.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from dataclasses import dataclass, field
 __all__ = ["MODES", "Mount", "View", "enter_namespace", "probe"]
 
 MODES = ("mounts", "user-mounts", "paths")
-"""What can be done, best first: as root; in a user namespace; no namespace at all (paths are mapped in the text)."""
+"""What can be done, best first: as root; in a user namespace; no namespace at all (paths are mapped in the
+text).
+"""
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
@@ -36,8 +39,14 @@ AT_RECURSIVE = 0x8000
 MOUNT_ATTR_RDONLY = 0x1
 SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 
-# Virtual terminals and block devices: hundreds of entries that no step needs.
-SKIPPED_DEVICES = ("tty", "vcs", "loop", "ram", "nbd")
+# Of the host's devices: what programs expect, terminals, accelerators; disks and consoles are no step's.
+DEVICES = frozenset(
+    (
+        *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "mqueue"),
+        *("fd", "stdin", "stdout", "stderr", "dri", "kfd", "fuse"),
+    )
+)
+DEVICE_PREFIXES = ("nvidia", "accel", "dxg", "infiniband")
 
 
 class _MountAttributes(ctypes.Structure):
@@ -64,17 +73,22 @@ def _mount(source: str, target: str, kind: str | None, flags: int, data: str | N
     _check(result, f"mount {target}")
 
 
-def _make_read_only(target: str) -> None:
-    attributes = _MountAttributes(MOUNT_ATTR_RDONLY, 0, 0, 0)
+def _set_attributes(target: str, attributes: _MountAttributes, flags: int) -> bool:
     result = _libc.syscall(
         ctypes.c_long(SYS_MOUNT_SETATTR),
         ctypes.c_int(AT_FDCWD),
         ctypes.c_char_p(os.fsencode(target)),
-        ctypes.c_uint(AT_RECURSIVE),
+        ctypes.c_uint(flags),
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )
-    if result != 0:  # Linux before 5.12: the top mount only, with the flags that it has
+    return bool(result == 0)
+
+
+def _make_read_only(target: str) -> None:
+    attributes = _MountAttributes(MOUNT_ATTR_RDONLY, 0, 0, 0)
+    if not _set_attributes(target, attributes, AT_RECURSIVE):
+        # Linux before 5.12: the top mount only, with the flags that it has.
         flags = os.statvfs(target).f_flag & 0xF
         _mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
 
@@ -122,7 +136,8 @@ class View:
     """Builds the root directory of one container, inside a namespace of its own.
 
     Attributes:
-        scratch: an empty directory of the container's own; what is written outside of all mounts lands there.
+        scratch: an empty directory of the container's own. What is written outside of all mounts stays in
+            memory and is gone with the container.
     """
 
     scratch: str
@@ -133,27 +148,52 @@ class View:
     def root(self) -> str:
         return os.path.join(self.scratch, "root")
 
+    def prepare(self) -> None:
+        """Make `scratch` a file system in memory: making and removing the tree's skeleton on disk would cost
+        more than all mounts.
+        """
+        _mount("tmpfs", self.scratch, "tmpfs", 0, "mode=0755")
+
     def build(self, mounts: Iterable[Mount]) -> None:
         """Assemble the host's view and put `mounts` on top, in order.
 
         Raises:
             OSError: a mount failed; says which.
         """
+        wanted = list(mounts)
+        covered = {mount.target for mount in wanted}
         os.makedirs(self.root)
         _mount(self.root, self.root, None, MS_BIND)
-        for name in sorted(os.listdir("/")):
-            if _copy_entry(f"/{name}", f"{self.root}/{name}") and name not in ("proc", "dev"):
-                _make_read_only(f"{self.root}/{name}")
         self._owned.append(("/", True))
-        self._owned += [(f"/{name}", False) for name in os.listdir(self.root)]
-        for mount in mounts:
+        for name in os.listdir("/"):
+            place = f"/{name}"
+            if os.path.islink(place):
+                os.symlink(os.readlink(place), self.root + place)
+            elif place in covered or name == "dev":
+                os.mkdir(self.root + place)  # nothing of the host's is wanted there
+            elif os.path.isdir(place):
+                _copy_entry(place, self.root + place)
+                if name != "proc":
+                    _make_read_only(self.root + place)
+                self._owned.append((place, False))
+        self._add_devices()
+        for mount in wanted:
             self._add(mount)
 
     def enter(self, working_directory: str) -> None:
-        """Make the assembled tree the root directory of the process and go to a directory in it, making it when missing."""
+        """Make the assembled tree the root directory of the process and go to a directory in it, making it
+        when missing.
+        """
         self._require(self._resolve(working_directory), is_file=False)
         os.chroot(self.root)
         os.chdir(working_directory)
+
+    def _add_devices(self) -> None:
+        os.mkdir(f"{self.root}/dev/shm")  # in memory, as the skeleton is
+        os.chmod(f"{self.root}/dev/shm", 0o1777)
+        for name in os.listdir("/dev"):
+            if name in DEVICES or name.startswith(DEVICE_PREFIXES):
+                _copy_entry(f"/dev/{name}", f"{self.root}/dev/{name}")
 
     def _add(self, mount: Mount) -> None:
         target = self._resolve(mount.target)
@@ -209,8 +249,6 @@ class View:
         copy = os.path.join(self.scratch, f"copy-{self._copies}")
         os.makedirs(copy)
         for name in os.listdir(self.root + directory):
-            if directory == "/dev" and name.startswith(SKIPPED_DEVICES) and name != "tty":
-                continue
             _copy_entry(f"{self.root}{directory}/{name}", f"{copy}/{name}")
             self._owned.append((f"{directory.rstrip('/')}/{name}", False))
         _mount(copy, self.root + directory, None, MS_BIND | MS_REC)
@@ -259,6 +297,7 @@ def _probe_child(mode: str, scratch: str) -> None:
     try:
         enter_namespace(mode)
         view = View(scratch)
+        view.prepare()
         view.build([Mount(scratch, "/tmp"), Mount(scratch, "/tradewind-probe/deep", read_only=True)])
         view.enter("/tmp")
         code = 0

@@ -1,7 +1,8 @@
 """A container's log on disk, in the format of Kubernetes' container runtimes, and the end of it.
 
-One line per record: `<time> stdout F <text>`; `P` instead of `F` marks a piece of a line whose rest follows (or never
-came). The time of each line is what `--timestamps`, `sinceTime` and a reader's reconnection rest on.
+One line per record: `<time> stdout F <text>`; `P` instead of `F` marks a piece of a line whose rest follows
+(or never came). The time of each line is what `--timestamps`, `sinceTime` and a reader's reconnection rest
+on.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """A small process, with everything loaded, from which pod supervisors are forked.
 
-Reads one pod uid a line from standard input and answers `<uid> <pid>` when the pod's socket listens. It ends with its
-standard input; the supervisors it forked go on. Its first line tells how containers can be isolated here.
+Reads one pod uid a line from standard input and answers `<uid> <pid>` when the pod's socket listens. It
+ends with its standard input; the supervisors it forked go on. Its first line tells how containers can be
+isolated here.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -37,11 +39,17 @@ def main(home: str, isolation: str) -> None:
 
 
 def _spawn(home: str, uid: str) -> int:
-    path = os.path.join("pods", uid, "sock")
+    """Fork a supervisor; returns its pid, or 0 when the pod has one (an earlier server may have been killed
+    right after asking for it).
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if os.path.lexists(path):
-        os.unlink(path)
-    listener.bind(path)
+    try:
+        listener.bind(os.path.join("pods", uid, "sock"))
+    except OSError as error:
+        listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return 0
     listener.listen(4)
     pid = os.fork()
     if pid == 0:
@@ -54,9 +62,7 @@ def _supervise(directory: str, listener: socket.socket) -> NoReturn:
     code = 1
     try:
         os.setsid()
-        log = os.open(
-            os.path.join(directory, "supervisor.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
-        )
+        log = os.open("supervisors.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)

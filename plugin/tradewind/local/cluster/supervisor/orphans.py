@@ -1,6 +1,8 @@
-"""Processes that a container left behind: a daemon in a session of its own escapes its process group, not its supervisor.
+"""Processes that a container left behind: a daemon in a session of its own escapes its process group, not
+its supervisor.
 
-Linux only, where a supervisor can become the parent of its descendants' orphans; elsewhere only the process group ends.
+Linux only, where a supervisor can become the parent of its descendants' orphans; elsewhere only the process
+group ends.
 """
 
 from __future__ import annotations

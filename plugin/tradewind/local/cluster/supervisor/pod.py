@@ -1,8 +1,9 @@
-"""The life of one pod, from its first init container to its end: the part of a kubelet that a single pod needs.
+"""The life of one pod, from its first init container to its end: the part of a kubelet that a single pod
+needs.
 
-An event loop over signals, output pipes, clients and timers; nothing polls. Whatever changes is first written to
-`status.json` (atomically) and then told to the connected clients, so that the file is always at least as new as what
-anybody knows.
+An event loop over signals, output pipes, clients and timers; nothing polls. Whatever changes is first
+written to `status.json` (atomically) and then told to the connected clients, so that the file is always at
+least as new as what anybody knows.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class PodSupervisor:
         self._listener.setblocking(False)
         self._selector.register(wake_read, selectors.EVENT_READ, self._reap)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._flush()  # from here on a server that comes back knows that this pod was started
         deadline = self._manifest["deadline"]
         if deadline is not None:
             self._after(deadline - time.time(), self._exceed_deadline)
