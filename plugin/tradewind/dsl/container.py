@@ -171,6 +171,12 @@ def component(
             task_config_passthroughs=task_config_passthroughs,
         )
     interface = read_interface(func, "component")
+    _check_lists(
+        func.__name__,
+        packages_to_install=packages_to_install,
+        pip_index_urls=pip_index_urls,
+        pip_trusted_hosts=pip_trusted_hosts,
+    )
     install = command.install_command(
         packages_to_install or (),
         pip_index_urls or (),
@@ -192,6 +198,21 @@ def component(
     if output_component_file:
         _write(made, output_component_file)
     return made
+
+
+def _check_lists(name: str, **arguments: Any) -> None:
+    """A single text in place of a list would be taken apart into its letters."""
+    wrong = {
+        argument: given
+        for argument, given in arguments.items()
+        if isinstance(given, str) or not all(isinstance(item, str) for item in given or ())
+    }
+    if wrong:
+        place = f"component '{name}'"
+        raise InvalidPipelineError(
+            place,
+            [Problem(f"{place}, {each}", f"expects a list of texts, got {wrong[each]!r}") for each in wrong],
+        )
 
 
 def _source(func: Callable[..., Any], helpers: Sequence[Callable[..., Any]], embedded: str | None) -> str:

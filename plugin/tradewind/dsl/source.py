@@ -152,8 +152,11 @@ def _embedded(path: Path) -> str:
     return code if path.is_dir() else code + _EXTRACTED_FILE.format(name=path.name)
 
 
-def _without_history(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Times and owners differ between checkouts of the same files; the compiled pipeline must not."""
+def _without_history(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Times, owners and caches differ between checkouts of the same files; the compiled pipeline must not."""
+    if Path(member.name).name == "__pycache__":
+        return None
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     member.mtime = member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

@@ -147,12 +147,15 @@ class PipelineTask:
 
     def set_caching_options(self, enable_caching: bool, cache_key: str | None = None) -> PipelineTask:
         """Turn the step cache on or off; `cache_key` is a key of your own instead of the computed one."""
-        self.caching, self.cache_key = bool(enable_caching), cache_key or ""
+        self.caching, self.cache_key = (
+            bool(enable_caching),
+            self._constant("set_caching_options()", cache_key or ""),
+        )
         return self
 
     def set_display_name(self, name: str) -> PipelineTask:
         """The name that people see."""
-        self.display_name = name
+        self.display_name = self._constant("set_display_name()", name)
         return self
 
     def set_retry(
@@ -264,6 +267,12 @@ class PipelineTask:
         except ValueError as error:
             self._complain(part, str(error))
         return self
+
+    def _constant(self, part: str, text: Any) -> str:
+        if isinstance(text, str) and not self.trace.tokens_in(text):
+            return text
+        self._complain(part, "expects constant text")
+        return ""
 
     def _has_container(self, part: str) -> bool:
         if not self.component.is_container:

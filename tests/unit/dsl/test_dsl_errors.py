@@ -327,6 +327,16 @@ def test_resources_are_quantities(method: str, argument: object) -> None:
     assert list(problems(churn)) == [f"pipeline 'churn', task 'train', {method}()"]
 
 
+def test_names_and_keys_are_constant() -> None:
+    def churn(text: str):
+        train(rows=1).set_display_name(text).set_caching_options(True, cache_key=f"{text}")
+
+    assert problems(churn) == {
+        "pipeline 'churn', task 'train', set_display_name()": "expects constant text",
+        "pipeline 'churn', task 'train', set_caching_options()": "expects constant text",
+    }
+
+
 def test_ignoring_failures_needs_defaults() -> None:
     def churn():
         look(data=make().output).ignore_upstream_failure()

@@ -142,6 +142,19 @@ class Renamed(dsl.Artifact):
 Alias = Renamed
 
 
+def test_a_text_is_no_list_of_packages() -> None:
+    def step():
+        pass
+
+    def make(function: Any) -> Any:
+        return dsl.component(function, packages_to_install="numpy", pip_index_urls=[None])
+
+    assert problems(make, step) == {
+        "component 'step', packages_to_install": "expects a list of texts, got 'numpy'",
+        "component 'step', pip_index_urls": "expects a list of texts, got [None]",
+    }
+
+
 def test_container_components() -> None:
     def artifact_itself(data: dsl.Input[dsl.Dataset]):
         return dsl.ContainerSpec("alpine", ["cat", data])
