@@ -89,6 +89,7 @@ def airflow_environment(
         ("database", "sql_alchemy_connect_args_async"): f"{_PACKAGE}.ASYNC_CONNECT_ARGS",
         ("dag_processor", "dag_bundle_config_list"): json.dumps(_bundles(home, dag_folders)),
         ("dag_processor", "parsing_processes"): "2",
+        ("dag_processor", "bundle_refresh_check_interval"): "1",
         ("logging", "base_log_folder"): str(home.logs / "airflow"),
         # This is the pause between two steps of a pipeline: at the default of a second, a chain of short
         # steps waits more than it works.

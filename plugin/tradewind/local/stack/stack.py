@@ -37,6 +37,7 @@ from tradewind.local.stack.state import StackState, hold, read_state, write_stat
 __all__ = ["Options", "Stack"]
 
 _POLL_SECONDS = 0.1
+_WARM_UP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +254,11 @@ def _secret(file: Path) -> str:
     return file.read_text()
 
 
-def _get(base: str, path: str) -> bytes | None:
+def _get(base: str, path: str, *, timeout: float = 2.0) -> bytes | None:
     """The body of a successful answer, None for everything else."""
     address = urlsplit(base)
     connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-    connection = connect(address.hostname or "", address.port, timeout=2)
+    connection = connect(address.hostname or "", address.port, timeout=timeout)
     try:
         connection.request("GET", address.path.rstrip("/") + path)
         answer = connection.getresponse()
@@ -270,6 +271,9 @@ def _get(base: str, path: str) -> bytes | None:
 
 def _airflow_ready(base: str, since: float) -> bool:
     """Whether scheduler and DAG processor have shown a sign of life since `since`."""
+    # The first request to the tasks' API makes Airflow build it, for seconds: better now than in the first task.
+    if _get(base, "/execution/health", timeout=_WARM_UP_SECONDS) is None:
+        return False
     body = _get(base, "/api/v2/monitor/health")
     if body is None:
         return False
