@@ -1,6 +1,5 @@
 """If, Elif and Else, on outputs and pipeline inputs of every type, nested and named."""
 
-
 from kfp import dsl
 
 

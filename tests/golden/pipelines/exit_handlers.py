@@ -1,6 +1,5 @@
 """Tasks that run when others have ended: a component, a pipeline, two of them in a row."""
 
-
 from kfp import dsl
 
 

@@ -1,6 +1,5 @@
 """Blocks in pipelines that are used as components, beside blocks of the same names."""
 
-
 from kfp import dsl
 
 

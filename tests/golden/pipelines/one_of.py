@@ -1,6 +1,5 @@
 """The value of whichever branch ran, as a parameter and as an artifact, used and returned."""
 
-
 from kfp import dsl
 
 
