@@ -190,7 +190,8 @@ def test_without_python_sigterm_reaches_the_command(bare, command_task, tmp_path
 @pytest.mark.parametrize(
     "message",
     ["", "no json", "[]", '{"ok": true}', '{"protocol": 2, "ok": true}', '{"protocol": 1, "ok": false}',
-     '{"protocol": 1, "ok": true, "parameters": []}', '{"protocol":1,"ok":true,"parameters":{"a":"' + "x" * 4096],
+     '{"protocol": 1, "ok": true, "parameters": []}',
+     '{"protocol":1,"ok":true,"parameters":{"a":"' + "x" * 4096],
 )  # fmt: skip
 def test_what_is_no_result_is_refused(message):
     with pytest.raises(ResultError):

@@ -120,7 +120,7 @@ def test_an_artifact_that_was_forgotten_is_a_warning(pod, python_task):
 
 
 def test_artifacts_from_step_to_step(pod, python_task):
-    """One file, one small directory, one that only a tar can keep, a list of them, and an absent optional one."""
+    """One file, one small directory, one that only a tar can keep, a list of them, an absent one."""
     make = """
         def step(one: Output[Dataset], tree: Output[Model], tar: Output[Artifact]):
             import os

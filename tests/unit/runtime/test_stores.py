@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.server
 import os
+import socket
+import socketserver
 import threading
 import time
 import uuid
@@ -54,16 +56,47 @@ def test_large_files_keep_their_digest(place, tmp_path):
     assert sorted(path.name for path in target.parent.iterdir()) == ["target"]
 
 
-def test_a_store_that_is_away_for_seconds_is_waited_for(pod, python_task, mlflow_outage):
+class Forwarder(socketserver.ThreadingTCPServer):
+    """Leads to the MLflow server from a port of its own, where nobody answers until it is started."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, target: int) -> None:
+        super().__init__(("127.0.0.1", 0), Connection, bind_and_activate=False)
+        self.target = target
+        self.server_bind()
+
+    def start(self) -> None:
+        self.server_activate()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Connection(socketserver.BaseRequestHandler):
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", self.server.target)) as upstream:
+            back = threading.Thread(target=copy, args=(upstream, self.request), daemon=True)
+            back.start()
+            copy(self.request, upstream)
+            back.join()
+
+
+def copy(source: socket.socket, target: socket.socket) -> None:
+    while piece := source.recv(65536):
+        target.sendall(piece)
+    target.shutdown(socket.SHUT_WR)
+
+
+def test_a_store_that_is_away_for_seconds_is_waited_for(pod, python_task, mlflow_server):
     source = """
         def step(d: Input[Dataset], m: Output[Model]) -> str:
             open(m.path, "w").write(open(d.path).read())
             print("input is here")
             return "x" * 5000
     """
-    root = "mlflow-artifacts:/outage"
-    pod.environ["MLFLOW_TRACKING_URI"] = mlflow_outage.uri
-    stores = Stores({"MLFLOW_TRACKING_URI": mlflow_outage.uri}, 5)
+    root = f"mlflow-artifacts:/{uuid.uuid4().hex}"
+    forwarder = Forwarder(mlflow_server.port)
+    pod.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{forwarder.server_address[1]}"
+    stores = Stores({"MLFLOW_TRACKING_URI": mlflow_server.uri}, 5)
     stores.write(f"{root}/d", b"data")
     task = python_task(
         source,
@@ -73,11 +106,10 @@ def test_a_store_that_is_away_for_seconds_is_waited_for(pod, python_task, mlflow
         root=root,
         store_timeout_seconds=60,
     )
-    mlflow_outage.stop()
-    back = threading.Timer(2, mlflow_outage.start)
-    back.start()
-    ended = pod.run(task, timeout=120)
-    back.join()
+    threading.Timer(2, forwarder.start).start()
+    ended = pod.run(task)
+    forwarder.shutdown()
+    forwarder.server_close()
     assert ended.code == 0, ended.log
     assert "trying again" in ended.log
     assert "done after all" in ended.log

@@ -23,15 +23,17 @@ class _FirstThingsFirst:
         if name.startswith("kfp.") and not name.startswith("kfp.dsl"):
             import importlib
 
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
             importlib.import_module("kfp.dsl.component_decorator")
 
 
 if len(__path__) > 1:
-    sys.meta_path.insert(0, _FirstThingsFirst())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _FirstThingsFirst())
 
 
 def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
     import importlib
 
     module, attribute = (".client", name) if name == "Client" else ("." + name, None)
