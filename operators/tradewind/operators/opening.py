@@ -68,8 +68,8 @@ def _track(operator: RunStartOperator, context: Context, parameters: dict[str, A
 
 def _write_what_earlier_runs_left(operator: RunStartOperator, context: Context, tracking: Tracking) -> None:
     ti: Any = context["ti"]
-    # Without map_indexes: a single one that is not there is an error in the log.
-    left = ti.xcom_pull(task_ids=RUN_END, key=PENDING_KEY, include_prior_dates=True)
+    # With map_indexes: without, the lists of all earlier runs come, as a list.
+    left = ti.xcom_pull(task_ids=RUN_END, key=PENDING_KEY, include_prior_dates=True, map_indexes=-1)
     if not left:
         return
     rest = tracking.attempt("what an earlier run had left", lambda tracker: write_pending(tracker, left))
