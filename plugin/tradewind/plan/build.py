@@ -51,7 +51,9 @@ def build(pipeline: Pipeline) -> Plan:
         description=spec.pipeline_info.description,
         parameters=pipeline_parameters(root),
         scopes={
-            node.id: Scope(node.id, node.task.task_info.name or node.id, node.id.rpartition(".")[0])
+            node.id: Scope(
+                node.id, node.task.task_info.name or node.name, node.parent.id if node.parent else ""
+            )
             for node in root.scopes()
         },
         steps={

@@ -272,13 +272,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class PipelineParameter:
-    """An input of the pipeline: becomes an Airflow Param."""
+    """An input of the pipeline: becomes an Airflow Param.
+
+    Attributes:
+        literals: the only values allowed (`Literal["a", "b"]`); empty: any of the type.
+    """
 
     type: ParameterType
     default: Any = None
     has_default: bool = False
     optional: bool = False
     description: str = ""
+    literals: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

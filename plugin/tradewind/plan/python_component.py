@@ -156,8 +156,8 @@ def _parse_install(words: list[str], requirements: _Requirements) -> list[str]:
 def _without_kfp(commands: list[list[str]]) -> tuple[list[str], bool]:
     """The user's packages, and whether KFP's own were among all.
 
-    KFP installs its own SDK in a command of its own, before the user's packages (to 2.13) or after them; the very first
-    releases, and authors who name `kfp` themselves, have all in one.
+    KFP installs its own SDK in a command of its own, before the user's packages (to 2.13) or after them. The very
+    first releases, and authors who name `kfp` themselves, have all in one.
     """
     own = _own_command(commands)
     user: list[str] = []
@@ -180,7 +180,8 @@ def _own_command(commands: list[list[str]]) -> list[str] | None:
     # With `kfp_package_path` KFP may have any name. It stands alone, and mostly is a path.
     alone = [words for words in commands if len([word for word in words if word != "--no-deps"]) == 1]
     paths = [words for words in alone if "--no-deps" in words or any("/" in word for word in words)]
-    return (paths or alone or [None])[-1]
+    candidates = paths or alone
+    return candidates[-1] if candidates else None
 
 
 def _is_kfp(requirement: str) -> bool:

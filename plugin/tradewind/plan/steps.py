@@ -48,7 +48,7 @@ def make_step(node: Node, inputs: Inputs, executor: ExecutorSpec, upstream: tupl
     action: Action = _importer(executor.importer, inputs) if container is None else _action(container)
     return Step(
         id=node.id,
-        display_name=node.task.task_info.name or node.id.rpartition(".")[2],
+        display_name=node.task.task_info.name or node.name,
         component=node.component_name.removeprefix("comp-"),
         scope=node.id.rpartition(".")[0],
         action=action,
@@ -81,6 +81,7 @@ def pipeline_parameters(root: Node) -> dict[str, PipelineParameter]:
             has_default=has_default,
             optional=declared.is_optional,
             description=declared.description,
+            literals=tuple(typed(plain(literal), kind) for literal in declared.literals),
         )
     return parameters
 

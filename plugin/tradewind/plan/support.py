@@ -24,6 +24,7 @@ from tradewind.ir.schema import step_into
 __all__ = ["unsupported"]
 
 _Strategy = PipelineTaskSpec.TriggerPolicy.TriggerStrategy
+_RESERVED = frozenset({"run_start", "run_end"})
 _LATER = "not supported yet"
 
 
@@ -34,6 +35,9 @@ def unsupported(pipeline: Pipeline, executors: Mapping[str, ExecutorSpec]) -> It
         place = step_into("$.root.inputDefinitions.artifacts", name)
         remedy = "use an importer, and a parameter for its uri"
         yield Problem(place, "a run cannot be given artifacts, only parameters", remedy)
+    for name in sorted(_RESERVED & spec.root.dag.tasks.keys()):
+        place = step_into("$.root.dag.tasks", name)
+        yield Problem(place, "Tradewind has a task of this name in every DAG", "give it another name")
     yield from _component(spec.root, "$.root")
     for name, component in sorted(spec.components.items()):
         yield from _component(component, step_into("$.components", name))
@@ -90,6 +94,8 @@ def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:
         )
     if kind == "importer" and executor.importer.download_to_workspace:
         yield Problem(f"{place}.importer.downloadToWorkspace", f"workspaces are {_LATER}")
+    if kind == "importer" and (executor.importer.properties or executor.importer.custom_properties):
+        yield Problem(f"{place}.importer", "properties are of KFP's version 1", "use metadata")
 
 
 def _platform(platform: PlatformSpec) -> Iterator[Problem]:

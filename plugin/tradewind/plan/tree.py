@@ -40,6 +40,11 @@ class Node:
     upstream: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The task's name among its siblings."""
+        return self.id.rpartition(".")[2]
+
+    @property
     def is_step(self) -> bool:
         return bool(self.component.WhichOneof("implementation") == "executor_label")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ DATA = Path(__file__).parent / "data"
 
 @pytest.fixture(scope="module")
 def wiring() -> Plan:
-    """Compiled by KFP's SDK: values through a sub-pipeline, inside longer strings, into image and resources."""
+    """Compiled by KFP's SDK: values go through a sub-pipeline, into longer strings, image and resources."""
     return plan.build(ir.load(DATA / "wiring_sdk_2.17.0.yaml"))
 
 
@@ -173,9 +174,7 @@ def dag(outputs: dict[str, tuple[str, str]] | None = None, **tasks: Any) -> dict
     return {"tasks": tasks, "outputs": {"parameters": selected}}
 
 
-def build(
-    root: dict[str, Any], components: dict[str, Any], container: dict[str, Any] | None = None, **rest: Any
-) -> Plan:
+def build(root: dict[str, Any], components: dict[str, Any], container: dict[str, Any] | None = None) -> Plan:
     executor = {"container": {"image": "alpine", "command": ["true"], **(container or {})}}
     content = {
         "pipelineInfo": {"name": "small"},
@@ -184,7 +183,7 @@ def build(
         "deploymentSpec": {"executors": {"exec-any": executor}},
         "root": {"dag": root},
     }
-    return plan.build(ir.loads(yaml.safe_dump(content)))
+    return plan.build(ir.loads(json.dumps(content)))
 
 
 INTEGER = {"parameterType": "NUMBER_INTEGER"}
@@ -344,6 +343,11 @@ def test_platform_settings_are_refused_by_name() -> None:
     ]
     platform["platforms"]["kubernetes"] = {"deploymentSpec": {"executors": {"exec-cc": {}}}}
     assert plan.build(ir.loads(f"{text}---\n{yaml.safe_dump(platform)}"))
+
+
+def test_names_of_our_own_tasks_are_taken() -> None:
+    with pytest.raises(InvalidPipelineError, match=r"\$\.root\.dag\.tasks\.run_start: Tradewind has a task"):
+        build(dag(run_start=task("step")), {"step": component()})
 
 
 def test_a_pipeline_that_nobody_validated_is_validated() -> None:
