@@ -156,8 +156,8 @@ def _parse_install(words: list[str], requirements: _Requirements) -> list[str]:
 def _without_kfp(commands: list[list[str]]) -> tuple[list[str], bool]:
     """The user's packages, and whether KFP's own were among all.
 
-    KFP installs its own SDK in a command of its own, before the user's packages (to 2.13) or after them. The very
-    first releases, and authors who name `kfp` themselves, have all in one.
+    KFP installs its own SDK in a command of its own, before the user's packages (to 2.13) or after them. The
+    very first releases, and authors who name `kfp` themselves, have all in one.
     """
     own = _own_command(commands)
     user: list[str] = []
