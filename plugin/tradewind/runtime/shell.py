@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["escape", "wrap"]
 
-# Arguments: bootstrap, chunks..., "--", "name path" lines, command...
+# Arguments: bootstrap, chunks..., "--", names of artifacts, lines of "name path", command...
 SCRIPT = r"""
 if command -v python3 >/dev/null 2>&1; then
   b=$1; shift
@@ -25,7 +25,9 @@ fail() {
   exit "$4"
 }
 while [ "$1" != -- ]; do shift; done
-outputs=$2; shift 2
+artifacts=$2; outputs=$3; shift 3
+[ -z "$artifacts" ] ||
+  fail protocol NeedsPython "The step has artifacts ($artifacts); for that the image needs python3" 1
 [ "${TRADEWIND_WORKDIR:-/tmp/tradewind}" = /tmp/tradewind ] ||
   fail protocol NeedsPython "python3 is needed in the image where TRADEWIND_WORKDIR is set" 1
 printf '%s\n' "$outputs" | while read -r name path; do
@@ -62,9 +64,10 @@ printf '%s' "$result" >"$log"
 
 def wrap(task: dict[str, Any], bootstrap: str, chunks: list[str]) -> list[str]:
     """Return the container command that runs a task of kind "command" with or without Python."""
-    outputs = task.get("executor_input", {}).get("outputs", {})
+    inputs, outputs = (task.get("executor_input", {}).get(side, {}) for side in ("inputs", "outputs"))
+    artifacts = " ".join([*inputs.get("artifacts", {}), *outputs.get("artifacts", {})])
     lines = [f"{name} {output['outputFile']}" for name, output in outputs.get("parameters", {}).items()]
-    arguments = [bootstrap, *chunks, "--", "\n".join(lines), *task.get("command", ())]
+    arguments = [bootstrap, *chunks, "--", artifacts, "\n".join(lines), *task.get("command", ())]
     return ["sh", "-c", escape(SCRIPT), "tradewind", *(escape(argument) for argument in arguments)]
 
 

@@ -174,6 +174,14 @@ def test_without_python_failures_have_a_reason(bare, command_task, tmp_path, scr
     assert message in ended.error["message"]
 
 
+def test_without_python_artifacts_are_refused(bare, command_task, tmp_path):
+    task = command_task("touch", str(tmp_path / "ran"), output_artifacts={"model": "system.Model"})
+    ended = bare.run_command(sh_command(paths_of_its_own(task, tmp_path)))
+    assert (ended.code, ended.error["kind"]) == (1, "protocol")
+    assert "model" in ended.error["message"]
+    assert not (tmp_path / "ran").exists()
+
+
 def test_without_python_sigterm_reaches_the_command(bare, command_task, tmp_path):
     script = "trap 'echo stopping; exit 5' TERM; echo started; while :; do sleep 0.05; done"
     process, workdir = bare.start(sh_command(paths_of_its_own(command_task("sh", "-c", script), tmp_path)))
