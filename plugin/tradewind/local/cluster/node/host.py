@@ -169,7 +169,7 @@ def _install_uv(home: Home) -> str:
     """uv at a path that containers see, even when it was found in a hidden directory; "" when there is
     none.
     """
-    found = shutil.which("uv") or shutil.which("uv", path=os.path.dirname(sys.executable))
+    found = shutil.which("uv", path=os.path.dirname(sys.executable)) or shutil.which("uv")
     if not found:
         return ""
     target = home.shared / "bin" / "uv"
