@@ -135,7 +135,11 @@ def register(model: dsl.Input[dsl.Model], name: str, alias: str) -> int:
 
     # The pod's environment names the MLflow server and this step's run: the model is logged there.
     logged = mlflow.sklearn.log_model(
-        joblib.load(model.path), name="model", registered_model_name=name, pip_requirements=["scikit-learn"]
+        joblib.load(model.path),
+        name="model",
+        registered_model_name=name,
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn"],
     )
     version = int(logged.registered_model_version)
     client = mlflow.MlflowClient()

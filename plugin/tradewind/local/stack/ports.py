@@ -15,6 +15,8 @@ __all__ = ["DEFAULT_PORTS", "choose_ports", "is_free"]
 
 DEFAULT_PORTS: Mapping[str, int] = {"airflow": 8080, "mlflow": 5000}
 
+_NEIGHBOURS = 100
+
 
 def is_free(port: int) -> bool:
     """Whether nobody listens on `port` of the loopback interface and a server of ours could."""
@@ -39,12 +41,12 @@ def choose_ports(file: Path, wanted: Mapping[str, int] = DEFAULT_PORTS) -> dict[
         wanted: the port to prefer on the first start, by name.
 
     Returns:
-        The ports used last where they are free, else the wanted ones, else any free one; all different.
+        The ports used last where they are free, else the wanted ones or the next free ones; all different.
     """
     last = _read(file)
     chosen: dict[str, int] = {}
     for name, default in wanted.items():
-        candidates = [last[name], default] if name in last else [default]
+        candidates = [last.get(name, default), *range(default, default + _NEIGHBOURS)]
         free = (port for port in candidates if port not in chosen.values() and is_free(port))
         chosen[name] = next(free, 0) or _any_free_port()
     file.write_text(json.dumps(chosen) + "\n")
