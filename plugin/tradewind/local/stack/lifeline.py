@@ -1,9 +1,9 @@
 """Runs one command that must not outlive its owner: `python -m tradewind.local.stack.lifeline
 COMMAND...`.
 
-The owner holds the other end of this process's standard input, and starts it in a session of its own.
-When that closes, because the owner said so or was killed, the command and all that it started are ended.
-It works the same on every Unix, and with `kill -9`.
+The owner starts this process in a session of its own and holds the other end of its standard input. When
+that closes, because the owner said so or was killed, the command and all that it started are ended. It
+works the same on every Unix, and with `kill -9`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-from types import FrameType
 
 from tradewind.local.stack.sessions import Session, end_sessions
 
@@ -21,7 +20,7 @@ __all__ = ["main", "watch_standard_input"]
 
 
 def watch_standard_input() -> None:
-    """End this process with SIGTERM as soon as standard input closes. Returns at once."""
+    """Send this process SIGTERM as soon as its standard input closes. Returns at once."""
 
     def wait() -> None:
         # A raw read: a buffered one would hold the stream's lock when the interpreter shuts down.
@@ -33,16 +32,22 @@ def watch_standard_input() -> None:
 
 
 def main() -> int:
+    """Run the command until it ends or is to be ended; returns its exit code, or 0."""
+    # A signal may come at any time and more than once: its handler only writes into a pipe.
+    reader, writer = os.pipe()
+    signal.signal(signal.SIGTERM, lambda number, frame: os.write(writer, b"s") and None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        end_sessions([Session.of(os.getpid())])  # everything but this process
-        sys.exit(0)
+    def wait_for_command() -> None:
+        command.wait()
+        os.write(writer, b"e")
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=wait_for_command, daemon=True, name="command").start()
     watch_standard_input()
-    return command.wait()
+    ended = os.read(reader, 1) == b"e"
+    end_sessions([Session.of(os.getpid())])  # everything but this process
+    return command.wait() if ended else 0
 
 
 if __name__ == "__main__":

@@ -271,7 +271,7 @@ def _get(base: str, path: str, *, timeout: float = 2.0) -> bytes | None:
 
 def _airflow_ready(base: str, since: float) -> bool:
     """Whether scheduler and DAG processor have shown a sign of life since `since`."""
-    # The first request to the tasks' API makes Airflow build it, for seconds: better now than in the first task.
+    # The first request to the tasks' API makes Airflow build it, for seconds: not in the first task's time.
     if _get(base, "/execution/health", timeout=_WARM_UP_SECONDS) is None:
         return False
     body = _get(base, "/api/v2/monitor/health")
