@@ -28,7 +28,8 @@ from tradewind.dsl.scoping import surfaced
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Names, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
-from tradewind.errors import FatalError
+from tradewind.errors import FatalError, InvalidPipelineError
+from tradewind.ir.validation import at_most, check_nesting
 
 __all__ = ["compile", "compile_trace"]
 
@@ -128,7 +129,10 @@ class _Compilation:
         for name, channel in returned.items():
             outputs.write(self.spec.root, name, [surfaced(channel, self.trace.root)])
         platform = self.platform if self.platform.platforms else None
-        compiled = ir.Pipeline(self.spec, platform, self.trace.pipeline)
+        if found := at_most(check_nesting(self.spec)):
+            raise InvalidPipelineError(self.trace.pipeline, found)
+        # All else that `ir.validate` looks for was refused where it was written, by the name it has there.
+        compiled = ir.Pipeline(self.spec, platform, self.trace.pipeline, checked=True)
         return GraphComponent(self.interface, compiled, self.executor_order, self.component_order)
 
     def _write_scope(self, scope: Scope, component: ComponentSpec) -> None:

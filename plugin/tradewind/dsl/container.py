@@ -115,6 +115,11 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
                 problems.append(Problem(f"{source}, {part}[{index}]", str(error)))
     if not isinstance(spec.image, str) or not spec.image:
         problems.append(Problem(f"{source}, image", "is not given"))
+    if not any(rendered.values()):
+        message = "command and args are both empty, and the image's own entry point is never used"
+        problems.append(Problem(source, message, "say what to run"))
+    if any("\0" in text for texts in rendered.values() for text in texts):
+        problems.append(Problem(source, "its command line holds a NUL character"))
     if problems:
         raise InvalidPipelineError(source, problems)
     return ContainerComponent(interface, spec.image, rendered["command"], rendered["args"], func)

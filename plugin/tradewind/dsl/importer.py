@@ -95,6 +95,8 @@ def importer(
     task = ImporterComponent(interface, value)(uri=artifact_uri, **metadata_inputs.channels)
     if problem:
         trace.complain(problem, task=task.name, part="argument 'metadata'")
+    if artifact_uri == "":
+        trace.complain("is empty", task=task.name, part="argument 'artifact_uri'", remedy="say what to import")
     task.uses_workspace = download_to_workspace
     return task
 

@@ -195,7 +195,7 @@ class PipelineTask:
             self._complain(
                 part, "cannot be a value known only at run time", "pass it as an argument of the component"
             )
-        elif not isinstance(name, str) or not name or "=" in name or "\0" in name:
+        elif not isinstance(name, str) or not name or "=" in name or not name.isprintable():
             self._complain("set_env_variable()", f"{name!r} is not a name of an environment variable")
         elif not isinstance(value, str):
             self._complain(part, f"expects text, got a {type(value).__name__}", f"write {str(value)!r}")
@@ -209,6 +209,8 @@ class PipelineTask:
         """Another image than the component's; may come from a pipeline input or an output."""
         if self._has_container("set_container_image()"):
             self.image = str(name)
+            if not self.image.strip():
+                self._complain("set_container_image()", "no image is given")
         return self
 
     def set_cpu_request(self, cpu: str | Channel) -> PipelineTask:

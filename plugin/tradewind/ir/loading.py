@@ -61,7 +61,7 @@ def loads(text: str, *, source: str = "<text>") -> Pipeline:
         raise InvalidPipelineError(source, found)
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
-    pipeline = Pipeline(spec, platform, source)
+    pipeline = Pipeline(spec, platform, source, checked=True)
     validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {}, fits_schema=True)
     return pipeline
 

@@ -22,8 +22,11 @@ class Pipeline:
         platform: what only one platform knows (kfp-kubernetes), the file's second document; None: there is
         none.
         source: where it came from, for messages: a path, `<text>` or the name of a Python object.
+        checked: `validate` would find nothing, because whoever made this has looked. Nobody changes `spec`
+        afterwards.
     """
 
     spec: PipelineSpec
     platform: PlatformSpec | None
     source: str
+    checked: bool = False

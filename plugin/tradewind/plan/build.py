@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from tradewind.errors import InvalidPipelineError
-from tradewind.ir.executors import deployment, executors
+from tradewind.ir.executors import executors
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.validation import validate
 from tradewind.plan.edges import connect
@@ -27,7 +27,7 @@ def build(pipeline: Pipeline) -> Plan:
     """Work out everything about a pipeline that can be known before it runs.
 
     Args:
-        pipeline: from `tradewind.ir.load` or from the DSL. It is validated here, wherever it came from.
+        pipeline: from `tradewind.ir.load`, from the DSL, or made by hand: then it is validated here.
 
     Returns:
         The plan. Equal pipelines give equal plans, in the same order.
@@ -36,9 +36,9 @@ def build(pipeline: Pipeline) -> Plan:
         InvalidPipelineError: the pipeline is invalid, or uses what cannot be run; lists all of it.
     """
     spec = pipeline.spec
-    content = deployment(spec)
-    validate(pipeline, content)
-    by_label = executors(content)
+    if not pipeline.checked:
+        validate(pipeline)
+    by_label = executors(spec)
     problems = list(unsupported(pipeline, by_label))
     if problems:
         raise InvalidPipelineError(pipeline.source, problems)

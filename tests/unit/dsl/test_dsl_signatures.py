@@ -169,7 +169,13 @@ def test_container_components() -> None:
         pass
 
     def no_image():
-        return dsl.ContainerSpec("")
+        return dsl.ContainerSpec("", ["true"])
+
+    def no_command():
+        return dsl.ContainerSpec("alpine")
+
+    def no_command_line():
+        return dsl.ContainerSpec("alpine", ["a\0b"])
 
     def bare_artifact(data: dsl.Dataset):
         return dsl.ContainerSpec("alpine")
@@ -196,6 +202,8 @@ def test_container_components() -> None:
     assert problems(dsl.container_component, no_image) == {
         "container component 'no_image', image": "is not given"
     }
+    assert "entry point" in "".join(problems(dsl.container_component, no_command).values())
+    assert "NUL" in "".join(problems(dsl.container_component, no_command_line).values())
     assert list(problems(dsl.container_component, bare_artifact)) == [
         "container component 'bare_artifact', argument 'data'"
     ]

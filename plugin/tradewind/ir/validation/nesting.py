@@ -50,7 +50,7 @@ def check_nesting(spec: PipelineSpec) -> Iterator[Problem]:
         yield Problem("$.root", f"the pipeline has {count} steps, more than {MAX_STEPS}", "split it")
     elif root.levels > MAX_LEVELS:
         yield Problem("$.root", f"sub-pipelines are nested {root.levels} deep, more than {MAX_LEVELS}")
-    elif not named:
+    elif not named and root.longest > MAX_ID:
         yield from _long_ids(spec, sizes)
 
 
