@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 
 from tradewind.cluster import StepIdentity
 from tradewind.errors import TradewindError
@@ -144,6 +144,9 @@ class StepExecution:
             found = step_result(self._step, outcome.message, fetch)
             result = {**found, "cached_from": None}
             tracking.finish(result)
+        except AirflowSkipException:
+            tracking.finish({})
+            raise
         except (TradewindError, AirflowException) as error:
             tracking.fail(error)
             raise

@@ -79,7 +79,7 @@ def typed_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigurationError(
                 f"the pod argument {name!r} is no {kind}: {error}",
-                remedy="Write it as in a pod's YAML (camelCase), or as an object of kubernetes.client.models.",
+                remedy="Write it as in a pod's YAML (camelCase), or as one of kubernetes.client.models.",
             ) from error
     return typed
 

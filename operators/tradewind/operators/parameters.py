@@ -67,7 +67,8 @@ def _value(
     value = given.get(name)
     if name in templates and (value is None or value == templates[name]):
         value = _rendered(name, parameter, templates[name], context, environment)
-    if value is None and name not in given and parameter.has_default:
+    if value is None and parameter.has_default:
+        # Airflow's trigger form returns null for a field that was left empty.
         value = parameter.default
     if value is None:
         if parameter.optional or (parameter.has_default and parameter.default is None):

@@ -7,6 +7,7 @@ last line that was passed on and no line is passed on twice. Nothing is requeste
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -77,9 +78,12 @@ class LogFollower:
         """Stop reading, whatever is still to come."""
         self._abandoned = True
         self._ended.set()
-        response = self._response
-        if response is not None:
-            response.close()
+        # Not close(): that would wait for the thread that is reading. What cannot be shut down (urllib3
+        # before 2.3) is left to end with the process, the thread is a daemon.
+        shutdown = getattr(self._response, "shutdown", None)
+        if shutdown is not None:
+            with contextlib.suppress(ValueError, OSError):
+                shutdown()
 
     def _run(self) -> None:
         # Whether the container had ended before this connection was opened: what it sends is then all there
@@ -114,8 +118,7 @@ class LogFollower:
                 self._abandoned = True
             return False
         except (HTTPError, OSError, ValueError, AttributeError) as error:
-            # ValueError and AttributeError are what urllib3 raises when `abandon` closes the response under
-            # it.
+            # ValueError and AttributeError: what urllib3 may raise when `abandon` takes the socket away.
             if not self._abandoned:
                 _log.debug("The log stream of %s broke: %s", self._pod, error)
             return False

@@ -60,12 +60,14 @@ class Pods:
         client: Callable[[], CoreV1Api],
         namespace: str,
         *,
-        budget_seconds: float = BUDGET_SECONDS,
-        create_budget_seconds: float = CREATE_BUDGET_SECONDS,
+        budget_seconds: float | None = None,
+        create_budget_seconds: float | None = None,
     ) -> None:
         self.namespace = namespace
-        self.budget_seconds = budget_seconds
-        self._create_budget_seconds = create_budget_seconds
+        self.budget_seconds = BUDGET_SECONDS if budget_seconds is None else budget_seconds
+        self._create_budget_seconds = (
+            CREATE_BUDGET_SECONDS if create_budget_seconds is None else create_budget_seconds
+        )
         self._new_client = client
         self._client: CoreV1Api | None = None
 

@@ -1,4 +1,4 @@
-"""A deployment of the tests' own: the shared cluster, a namespace per test, and MLflow where it is asked for."""
+"""A deployment of the tests' own: the shared cluster, a namespace per test, MLflow where it is asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from fixtures.steps import deployment
 
 

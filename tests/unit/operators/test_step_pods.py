@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from fixtures.steps import StepRun, TaskInstance, command_step, python_step
 
+from fixtures.steps import StepRun, TaskInstance, command_step, python_step
 from tradewind.plan.model import Cache, Constant, Container, ParameterInput, ParameterOutput, StepParameter
 
 ECHO = "def work(text: str) -> str:\n    return text\n"
@@ -273,7 +273,10 @@ def test_the_pod_mutation_hook_is_applied(
 def test_a_cached_step_starts_no_pod(tracked: str, cluster: Any) -> None:
     from tradewind.operators.settings import RunSettings
 
-    source = "def work(text: str, data: dsl.Output[dsl.Dataset]) -> str:\n    open(data.path, 'w').write(text)\n    return text\n"
+    source = (
+        "def work(text: str, data: dsl.Output[dsl.Dataset]) -> str:\n"
+        "    open(data.path, 'w').write(text)\n    return text\n"
+    )
     settings = RunSettings(pipeline="cache")
     value = f"cached {time.time_ns()}"
     first = StepRun(python_step(source, {"text": value}), settings=settings).execute()
