@@ -25,18 +25,17 @@ def summary(plan: Plan) -> str:
 
 def pipeline_doc(plan: Plan, run: RunParams) -> str:
     """Return what the DAG is, which inputs it takes and how to start it."""
-    defaults = {name: param.value for name, param in run.params.items() if param.has_value}
+    parameters = {name: run.declared[name] for name in run.params}
     parts = [plan.description.strip()] if plan.description.strip() else []
-    if plan.parameters:
-        parts.append("\n".join(_inputs(plan.parameters, run.templates, defaults)))
-        example = json.dumps(_example(plan.parameters, defaults), ensure_ascii=False)
+    if parameters:
+        parts.append("\n".join(_inputs(parameters, run.templates)))
+        example = json.dumps(_example(parameters), ensure_ascii=False)
         parts.append(
             "**Trigger** asks for these inputs. In the REST API and on the command line they are the run's"
             f" `conf`: {_code(example)}"
         )
     pods = sum(not isinstance(step.action, Importer) for step in plan.steps.values())
-    noun = "step" if len(plan.steps) == 1 else "steps"
-    parts.append(f"{len(plan.steps)} {noun}, {pods} of them Kubernetes pods. Pipeline {_code(plan.name)}.")
+    parts.append(f"Pipeline {_code(plan.name)}: steps {len(plan.steps)}, Kubernetes pods {pods} at most.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -58,25 +57,23 @@ def step_doc(step: Step) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _inputs(
-    parameters: Mapping[str, PipelineParameter], templates: Mapping[str, str], defaults: Mapping[str, Any]
-) -> Iterator[str]:
+def _inputs(parameters: Mapping[str, PipelineParameter], templates: Mapping[str, str]) -> Iterator[str]:
     yield "| input | type | default | meaning |"
     yield "|---|---|---|---|"
     for name, parameter in parameters.items():
         if name in templates:
             default = f"{_code(templates[name])}, for each run"
-        elif name in defaults or parameter.has_default:
-            default = _code(_shortened(json.dumps(defaults.get(name, parameter.default), ensure_ascii=False)))
+        elif parameter.default is not None:
+            default = _code(_shortened(json.dumps(parameter.default, ensure_ascii=False)))
         else:
-            default = "" if parameter.optional else "required"
+            default = "" if parameter.optional or parameter.has_default else "required"
         cells = (_code(name), TYPE_WORDS[parameter.type], default, " ".join(parameter.description.split()))
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _example(parameters: Mapping[str, PipelineParameter], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _example(parameters: Mapping[str, PipelineParameter]) -> dict[str, Any]:
     """One parameter with a short value is enough to show the form."""
-    values = {name: defaults.get(name, parameter.default) for name, parameter in parameters.items()}
+    values = {name: parameter.default for name, parameter in parameters.items()}
     telling = [name for name, value in values.items() if value and len(str(value)) <= _LONGEST_DEFAULT]
     name = (telling or list(values))[0]
     return {name: values[name]}

@@ -122,7 +122,7 @@ def pipeline_dag(
             pod=pod or {},
             pipeline_root=plan.pipeline_root,
         )
-        add_tasks(dag, plan, settings, templates=run.templates, arguments=steps or {}, problems=problems)
+        add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)
     if dag is None or problems:
         raise InvalidPipelineError(source_name(pipeline, caller), problems)
     return dag

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow.sdk import Param
+from airflow.sdk.definitions._internal.types import NOTSET
 from tradewind.errors import Problem, TradewindError
 from tradewind.plan import coerce
 from tradewind.plan.model import ParameterType, PipelineParameter, Plan
@@ -24,8 +25,11 @@ _SCHEMAS: Mapping[ParameterType, Mapping[str, Any]] = {
     "NUMBER_INTEGER": {"type": "integer"},
     "NUMBER_DOUBLE": {"type": "number"},
     "BOOLEAN": {"type": "boolean"},
-    # Without `items` of its own the form takes a list for lines of text and returns strings.
-    "LIST": {"type": "array", "items": {}},
+    # Without a type of its items, or with text as that, the form takes a list for lines of text.
+    "LIST": {
+        "type": "array",
+        "items": {"type": ["object", "array", "string", "number", "boolean", "null"]},
+    },
     "STRUCT": {"type": "object"},
 }
 
@@ -44,11 +48,13 @@ class RunParams:
     """What a DAG says about the parameters of its runs.
 
     Attributes:
-        params: Airflow Params by name, in the pipeline's order.
+        params: Airflow Params by name: what a run must be given first, then in the pipeline's order.
+        declared: the pipeline's parameters, with the defaults that they have in this DAG.
         templates: Jinja templates of the DAG's author by name.
     """
 
     params: Mapping[str, Param] = field(default_factory=dict)
+    declared: Mapping[str, PipelineParameter] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,17 +75,19 @@ def run_params(
     """
     if plan is None:
         return RunParams()
-    declared = plan.parameters
-    problems.extend(_unknown(declared, given))
+    problems.extend(_unknown(plan.parameters, given))
+    declared: dict[str, PipelineParameter] = {}
     params: dict[str, Param] = {}
     templates: dict[str, str] = {}
-    for name, parameter in declared.items():
+    for name, parameter in plan.parameters.items():
+        declared[name] = parameter
         if name in given and _is_template(given[name]):
             templates[name] = given[name]
             problems.extend(_template_problems(name, given[name]))
             params[name] = _param(parameter, None, nullable=True, note=f"Left empty: {given[name]}")
         elif name in given:
-            params[name] = _given(name, parameter, given[name], problems)
+            declared[name] = _with_default(name, parameter, given[name], problems)
+            params[name] = _param(declared[name], declared[name].default, nullable=_may_be_none(parameter))
         elif parameter.has_default or parameter.optional:
             params[name] = _param(parameter, parameter.default)
         elif scheduled:
@@ -87,7 +95,8 @@ def run_params(
             problems.append(Problem(f"parameter {name!r}", message, f"add it to params={{{name!r}: ...}}"))
         else:
             params[name] = _required(parameter)
-    return RunParams(params, templates)
+    required_first = dict(sorted(params.items(), key=lambda item: item[1].value is not NOTSET))
+    return RunParams(required_first, declared, templates)
 
 
 def _unknown(declared: Mapping[str, PipelineParameter], given: Mapping[str, Any]) -> Iterator[Problem]:
@@ -99,23 +108,27 @@ def _unknown(declared: Mapping[str, PipelineParameter], given: Mapping[str, Any]
             yield Problem(f"params[{name!r}]", "the pipeline has no such parameter", remedy)
 
 
-def _given(name: str, parameter: PipelineParameter, value: Any, problems: list[Problem]) -> Param:
-    nullable = parameter.default is None and (parameter.has_default or parameter.optional)
-    if value is None and nullable:
-        return _param(parameter, None)
+def _with_default(
+    name: str, parameter: PipelineParameter, value: Any, problems: list[Problem]
+) -> PipelineParameter:
     place = f"params[{name!r}]"
     try:
-        if value is None:
+        if value is None and not _may_be_none(parameter):
             raise TradewindError(f"must be {TYPE_WORDS[parameter.type]}, not None")
-        return _param(parameter, coerce(value, parameter.type, place), nullable=nullable)
+        return replace(parameter, default=coerce(value, parameter.type, place), has_default=True)
     except TradewindError as error:
         problems.append(Problem(place, error.message.removeprefix(f"{place}: "), error.remedy))
-        return _param(parameter, None, nullable=True)
+        return parameter
+
+
+def _may_be_none(parameter: PipelineParameter) -> bool:
+    return parameter.default is None and (parameter.has_default or parameter.optional)
 
 
 def _param(parameter: PipelineParameter, default: Any, *, nullable: bool = False, note: str = "") -> Param:
-    # KFP calls every parameter with a default optional; only a default of None says that None is a value.
-    nullable = nullable or default is None
+    # KFP calls every parameter with a default optional; only a default of None says that None is a value. And
+    # the form returns null for an empty field: where "" is the default, null stands for it.
+    nullable = nullable or default in (None, "")
     description = "  \n".join(part for part in (parameter.description, note) if part) or None
     return Param(default, description=description, schema=_schema(parameter.type, nullable=nullable))
 

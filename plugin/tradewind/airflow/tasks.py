@@ -17,12 +17,13 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 from airflow.sdk.definitions.param import ParamsDict
 from tradewind.airflow.docs import step_doc
+from tradewind.airflow.params import RunParams
 from tradewind.errors import Problem
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.run import RunEndOperator, RunStartOperator
 from tradewind.operators.settings import RUN_END, RUN_START, STEPS_DONE, RunSettings
 from tradewind.operators.step import StepOperator
-from tradewind.plan.model import PipelineParameter, Plan, Retry, Scope, Step
+from tradewind.plan.model import Plan, Retry, Scope, Step
 
 __all__ = ["StepArguments", "add_tasks", "step_argument_problems"]
 
@@ -87,7 +88,7 @@ def add_tasks(
     plan: Plan,
     settings: RunSettings,
     *,
-    templates: Mapping[str, str],
+    run: RunParams,
     arguments: StepArguments,
     problems: list[Problem],
 ) -> None:
@@ -96,12 +97,12 @@ def add_tasks(
     Args:
         dag: without tasks yet.
         settings: shared by all tasks.
-        templates: Jinja templates by parameter, which `run_start` renders.
+        run: what `run_start` makes the run's parameters of.
         arguments: by step id, checked by `step_argument_problems`.
         problems: values that an operator refuses are added here.
     """
     groups = _groups(dag, plan.scopes)
-    start = _start(dag, plan.parameters, settings, templates)
+    start = _start(dag, settings, run)
     tasks: dict[str, StepOperator] = {}
     for step in plan.steps.values():
         try:
@@ -130,15 +131,14 @@ def _groups(dag: DAG, scopes: Mapping[str, Scope]) -> dict[str, TaskGroup]:
     return groups
 
 
-def _start(
-    dag: DAG,
-    parameters: Mapping[str, PipelineParameter],
-    settings: RunSettings,
-    templates: Mapping[str, str],
-) -> RunStartOperator:
+def _start(dag: DAG, settings: RunSettings, run: RunParams) -> RunStartOperator:
     return _lean(
         RunStartOperator(
-            task_id=RUN_START, dag=dag, pipeline=settings, parameters=parameters, templated_params=templates
+            task_id=RUN_START,
+            dag=dag,
+            pipeline=settings,
+            parameters=run.declared,
+            templated_params=run.templates,
         )
     )
 

@@ -77,7 +77,10 @@ def test_a_value_of_another_type_is_refused(name: str):
 
 
 def test_a_list_is_not_taken_for_lines_of_text():
-    assert pipeline_dag(typed).params.get_param("names").schema["items"] == {}
+    """The form decides by the type of the items; anything but text, or none, makes it an editor for JSON."""
+    items = pipeline_dag(typed).params.get_param("names").schema["items"]
+    assert items["type"] not in (None, "string")
+    pipeline_dag(typed).params["names"] = ["a", 1, 0.5, True, None, [1], {"x": 1}]
 
 
 def test_an_optional_parameter_may_be_null_and_a_description_is_shown():
@@ -134,3 +137,54 @@ def test_braces_in_a_pipelines_own_default_are_data():
     dag = pipeline_dag(braces)
     assert dag.params["day"] == "{{ ds }}"
     assert dag.get_task("run_start").templated_params == {}
+
+
+def test_a_field_left_empty_gives_the_default(run_dag: Any):
+    """The form returns null for it; with "" for a default it must let null through."""
+    result = run_dag(
+        """
+        from tradewind import dsl
+        from tradewind.airflow import pipeline_dag
+
+        @dsl.component
+        def work(text: str, other: str): ...
+
+        @dsl.pipeline(name="empty")
+        def empty(text: str = "", other: str = "full"):
+            work(text=text, other=other)
+
+        dag = pipeline_dag(empty, params={"other": ""}, tracking="off")
+        """,
+        conf={"text": None, "other": None},
+        mark_success_pattern="work|run_end",
+    )
+    assert result.xcom("run_start")["parameters"] == {"text": "", "other": ""}
+
+
+def test_templates_are_rendered_for_each_run_and_values_of_a_run_are_not(run_dag: Any):
+    source = """
+        from tradewind import dsl
+        from tradewind.airflow import pipeline_dag
+
+        @dsl.component
+        def work(day: str, count: int, extra: dict): ...
+
+        @dsl.pipeline(name="rendered")
+        def rendered(day: str, count: int, extra: dict = {"raw": "{{ ds }}"}):
+            work(day=day, count=count, extra=extra)
+
+        dag = pipeline_dag(
+            rendered,
+            params={"day": "{{ dag.dag_id }}-{{ run_id[:6] }}", "count": "{{ 20 + 1 }}"},
+            tracking="off",
+        )
+    """
+    computed = run_dag(source, mark_success_pattern="work|run_end")
+    assert computed.xcom("run_start")["parameters"] == {
+        "day": "rendered-manual",
+        "count": 21,
+        "extra": {"raw": "{{ ds }}"},
+    }
+    given = {"day": "{{ ds }} $(rm) 'q' \"d\"\n\u00e9\U0001f600", "count": 3, "extra": {"a": "{{ conf }}"}}
+    run = run_dag(source, conf=given, mark_success_pattern="work|run_end")
+    assert run.xcom("run_start")["parameters"] == given

@@ -67,6 +67,7 @@ def test_dag_and_tasks_tell_people_what_they_are():
     assert dag.description == "Who leaves?"
     assert dag.doc_md.startswith("Who leaves?\n\nEvery week.\n")
     assert "| `rows` | whole number | `1000` |  |" in dag.doc_md
+    assert dag.doc_md.endswith("Pipeline `churn`: steps 3, Kubernetes pods 3 at most.\n")
     assert '`conf`: `{"rate": 0.5}`' in dag.doc_md
     step = dag.get_task("prepare.load")
     assert step.task_display_name == "Load the data"
