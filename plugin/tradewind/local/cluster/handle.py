@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tradewind.errors import ConfigurationError, UnreachableError
+from tradewind.local.cluster.certificate import client_context
 from tradewind.local.cluster.home import Home, write_private
 from tradewind.local.cluster.options import Options
 
@@ -62,6 +63,8 @@ class Cluster:
             UnreachableError: it did not stop in time.
         """
         home = Home(self.home)
+        if not home.lock.exists():
+            return  # it was wiped
         if _read_server(home) == (self.pid, self.url):
             _signal(self.pid, signal.SIGHUP if keep_pods else signal.SIGTERM)
         if not _wait_for_lock(home, STOP_SECONDS):
@@ -91,7 +94,8 @@ class Cluster:
 
     def requests(self, *, reset: bool = False) -> list[dict[str, Any]]:
         """API requests so far: `{"verb", "resource", "userAgent", "count"}`; `reset` starts counting anew."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=10)
+        address = self.url.removeprefix("https://")
+        connection = http.client.HTTPSConnection(address, timeout=10, context=client_context(Home(self.home)))
         try:
             method = "DELETE" if reset else "GET"
             connection.request(method, "/debug/requests", headers={"Authorization": f"Bearer {self.token}"})
@@ -164,7 +168,7 @@ def _read_server(home: Home) -> tuple[int, str] | None:
         record = json.loads(home.server_file.read_text())
     except FileNotFoundError:
         return None
-    return int(record["pid"]), f"http://127.0.0.1:{record['port']}"
+    return int(record["pid"]), f"https://127.0.0.1:{record['port']}"
 
 
 def _lock_is_free(home: Home) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -57,6 +58,14 @@ class Home:
     @property
     def log(self) -> Path:
         return self.root / "server.log"
+
+    @property
+    def certificate(self) -> Path:
+        return self.root / "server.crt"
+
+    @property
+    def private_key(self) -> Path:
+        return self.root / "server.key"
 
     @property
     def database(self) -> Path:
@@ -115,10 +124,11 @@ class Home:
     def write_kubeconfig(self, path: Path, url: str, token: str) -> None:
         """Write a kubeconfig of mode 0600 for a user with `token`."""
         name = "tradewind"
+        authority = base64.b64encode(self.certificate.read_bytes()).decode()
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": name, "cluster": {"server": url}}],
+            "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority-data": authority}}],
             "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
             "current-context": name,

@@ -19,6 +19,7 @@ from tradewind.local.cluster.api.audit import Audit
 from tradewind.local.cluster.api.podlogs import Logs
 from tradewind.local.cluster.api.resources import Resources
 from tradewind.local.cluster.api.server import ApiServer
+from tradewind.local.cluster.certificate import ensure_certificate, server_context
 from tradewind.local.cluster.home import Home, write_private
 from tradewind.local.cluster.node.events import Recorder
 from tradewind.local.cluster.node.host import compile_packages, prepare_host
@@ -83,6 +84,7 @@ async def _serve(home: Home, ready: int | None, options: Options) -> None:
     resources = Resources(store, kubelet)
     opening = asyncio.create_task(kubelet.supervisors.open(options.isolation))
     host = prepare_host(home)
+    ensure_certificate(home)
     isolation = await opening
     for namespace in ("default", "kube-system"):
         resources.ensure_namespace(namespace)
@@ -101,8 +103,8 @@ async def _serve(home: Home, ready: int | None, options: Options) -> None:
     await runner.setup()
     listener = _listen(options.port or _last_port(home))
     port = listener.getsockname()[1]
-    await web.SockSite(runner, listener).start()
-    home.write_kubeconfig(home.kubeconfig, f"http://127.0.0.1:{port}", home.token())
+    await web.SockSite(runner, listener, ssl_context=server_context(home)).start()
+    home.write_kubeconfig(home.kubeconfig, f"https://127.0.0.1:{port}", home.token())
     write_private(home.server_file, json.dumps({"pid": os.getpid(), "port": port}))
     write_private(home.root / "port", str(port))
     _introduce(home, port, isolation, options)
@@ -168,7 +170,7 @@ def _listen(port: int) -> socket.socket:
 
 def _introduce(home: Home, port: int, isolation: str, options: Options) -> None:
     print(
-        f"Tradewind's embedded cluster on http://127.0.0.1:{port}\n"
+        f"Tradewind's embedded cluster on https://127.0.0.1:{port}\n"
         f"  export KUBECONFIG={home.kubeconfig}\n"
         f"  up to {options.pod_slots} pods at the same time; containers are processes of this user\n"
         f"  files: {FILES[isolation]}\n"

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from tradewind.local.cluster.api import discovery
+from tradewind.local.cluster.api import discovery, protobuf
 from tradewind.local.cluster.api.access import Access, User
 from tradewind.local.cluster.api.audit import Audit
 from tradewind.local.cluster.api.errors import (
@@ -112,7 +112,7 @@ class ApiServer:
             "/apis/authorization.k8s.io/v1": discovery.review_resources,
         }
         if path == "/openapi/v2":
-            kind = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+            kind = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
             return web.Response(body=discovery.OPENAPI, headers={"Content-Type": kind})
         if path not in documents:
             raise path_not_found()
@@ -261,11 +261,13 @@ def _verb(request: web.Request, target: Target) -> str:
 async def _body(request: web.Request) -> Any:
     text = await request.read()
     content_type = request.headers.get("Content-Type", "")
-    if "protobuf" in content_type:
-        message = "the embedded cluster reads JSON and YAML, not protobuf"
-        raise ApiError(415, "UnsupportedMediaType", message)
     try:
+        if "protobuf" in content_type:
+            return protobuf.decode(text)
         return yaml.safe_load(text) if "yaml" in content_type else json.loads(text)
+    except LookupError as error:
+        message = f"the embedded cluster reads {error} as JSON or YAML only, not protobuf"
+        raise ApiError(415, "UnsupportedMediaType", message) from error
     except (ValueError, yaml.YAMLError) as error:
         raise bad_request(f"the body of the request cannot be parsed: {error}") from error
 
