@@ -121,6 +121,10 @@ class AirflowApi:
         """Mark a run failed: Airflow ends its tasks, and they their pods."""
         self._call("PATCH", _run_path(dag_id, run_id), {"state": "failed"})
 
+    def delete(self, dag_id: str, run_id: str) -> None:
+        """Remove a run with all that Airflow knows of it."""
+        self._call("DELETE", _run_path(dag_id, run_id))
+
     def unpause(self, dag_id: str) -> None:
         self._call("PATCH", f"/api/v2/dags/{quote(dag_id, safe='')}", {"is_paused": False})
 
