@@ -20,7 +20,7 @@ from tradewind.operators.inputs import Upstream
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.opening import run_links, run_record
 from tradewind.operators.outcome import was_cut_short
-from tradewind.operators.pending import PENDING_KEY, pending_run, write_pending
+from tradewind.operators.pending import PENDING_KEY, earlier_pending, pending_run, write_pending
 from tradewind.operators.settings import RUN_START, STEPS_DONE
 from tradewind.operators.step_tracking import TRACKING_KEY
 from tradewind.plan import evaluate
@@ -99,7 +99,8 @@ def _track(
         outputs=_outputs(operator, context) if status == "FINISHED" else {},
     )
     steps = _pending_steps(ti, states)
-    pending = [pending_run(begun), *steps] if steps else []
+    earlier = earlier_pending(ti) if start["tracking"].get("earlier_left") else []
+    pending = [*earlier, *([pending_run(begun), *steps] if steps else [])]
     left = _write(tracking, operator, record, pending, start["tracking"])
     ti.xcom_push(key=PENDING_KEY, value=left)
     return left

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.parameters import resolve_parameters
-from tradewind.operators.pending import PENDING_KEY, write_pending
-from tradewind.operators.settings import RUN_END, RunSettings
+from tradewind.operators.pending import earlier_pending, write_pending
+from tradewind.operators.settings import RunSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,7 +55,6 @@ def _track(operator: RunStartOperator, context: Context, parameters: dict[str, A
     run = tracking.attempt("the begin of the run", lambda tracker: tracker.write_run(record))
     if run is not None:
         operator.links = run_links(tracking, run)
-        _write_what_earlier_runs_left(operator, context, tracking)
     return {
         "experiment": record.experiment,
         "experiment_id": run.experiment_id if run else None,
@@ -63,18 +62,21 @@ def _track(operator: RunStartOperator, context: Context, parameters: dict[str, A
         "artifact_uri": run.artifact_uri if run else None,
         "group": run.group if run else None,
         "pending": None if run else record.to_dict(),
+        "earlier_left": not _wrote_earlier(operator, context, tracking, away=run is None),
     }
 
 
-def _write_what_earlier_runs_left(operator: RunStartOperator, context: Context, tracking: Tracking) -> None:
-    ti: Any = context["ti"]
-    # With map_indexes: without, the lists of all earlier runs come, as a list.
-    left = ti.xcom_pull(task_ids=RUN_END, key=PENDING_KEY, include_prior_dates=True, map_indexes=-1)
+def _wrote_earlier(operator: RunStartOperator, context: Context, tracking: Tracking, *, away: bool) -> bool:
+    """Write what an earlier run could not; False: it is for the end of this one to do."""
+    left = earlier_pending(context["ti"])
     if not left:
-        return
+        return True
+    if away:
+        return False
     rest = tracking.attempt("what an earlier run had left", lambda tracker: write_pending(tracker, left))
-    if rest == []:
-        operator.log.info("Wrote what an earlier run could not write to MLflow.")
+    for item in rest or []:
+        operator.log.warning("MLflow refuses a record of an earlier run: %s", item["refused"])
+    return rest is not None
 
 
 def run_record(pipeline: RunSettings, context: Context, parameters: dict[str, Any]) -> PipelineRunRecord:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tradewind.errors import FatalError
+from tradewind.operators.settings import RUN_END
 
 if TYPE_CHECKING:
     from tradewind.tracking import PipelineRunRecord, StepRecord, TrackedRun, Tracker
 
-__all__ = ["PENDING_KEY", "pending_run", "pending_step", "write_pending"]
+__all__ = ["PENDING_KEY", "earlier_pending", "pending_run", "pending_step", "write_pending"]
 
 PENDING_KEY = "pending"
 """Key of `run_end`'s XCom with the records that are still to be written."""
@@ -29,6 +30,17 @@ def pending_run(record: PipelineRunRecord) -> dict[str, Any]:
 def pending_step(record: StepRecord) -> dict[str, Any]:
     """Return the pending form of a step's record."""
     return {"kind": "step", "record": record.to_dict()}
+
+
+def earlier_pending(ti: Any) -> list[dict[str, Any]]:
+    """Return what the run before this one left to be written.
+
+    Args:
+        ti: the running task instance.
+    """
+    # With map_indexes: without, the lists of all earlier runs come, as a list.
+    left = ti.xcom_pull(task_ids=RUN_END, key=PENDING_KEY, include_prior_dates=True, map_indexes=-1)
+    return [item for item in left if isinstance(item, dict)] if isinstance(left, list) else []
 
 
 def write_pending(tracker: Tracker, pending: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
