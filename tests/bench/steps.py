@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,9 +152,5 @@ def _timed(execute: Callable[..., Any], seconds: dict[str, list[float]]) -> Call
 
 
 def _requests(cluster: Cluster) -> int:
-    request = urllib.request.Request(
-        f"{cluster.url}/debug/requests", headers={"Authorization": f"Bearer {cluster.token}"}
-    )
-    with urllib.request.urlopen(request) as response:
-        counts = json.load(response)
-    return sum(entry["count"] for entry in counts if entry["resource"].startswith(("pods", "events")))
+    entries = cluster.requests()
+    return sum(entry["count"] for entry in entries if entry["resource"].startswith(("pods", "events")))

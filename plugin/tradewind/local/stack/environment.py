@@ -7,6 +7,7 @@ theirs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -126,8 +127,11 @@ def mlflow_command(home: Home, port: int) -> tuple[list[str], dict[str, str]]:
 
 
 def bundle_name(folder: Path) -> str:
-    """Name of the DAG bundle for a folder of the user's."""
-    return str(folder)
+    """Name of the DAG bundle for a folder of the user's.
+
+    Not the path itself: Airflow joins it to the folder of its logs, and an absolute one would win.
+    """
+    return f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def _bundles(home: Home, dag_folders: Sequence[Path]) -> list[dict[str, object]]:

@@ -1,0 +1,108 @@
+"""A chain of ten no-op pod steps under the real scheduler (LocalExecutor), from its trigger to the run's end.
+
+The three chains take turns on one stack, as `tradewind up` starts it: the chain of a pipeline, the same
+hand-written with KubernetesPodOperator at its defaults, and one of trivial tasks, which is the floor.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.table import Row
+from tradewind.cli.airflow_api import AirflowApi
+from tradewind.local.stack import USER, Home, Options, Stack, read_password
+
+STEPS = 10
+ROUNDS = 3
+LONGEST_SECONDS = 300.0
+
+CHAINS = {
+    "chain_tradewind": f"""
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.container_component
+def noop():
+    return dsl.ContainerSpec(image="busybox", command=["true"])
+
+@dsl.pipeline(name="chain")
+def chain():
+    previous = None
+    for _ in range({STEPS}):
+        task = noop().set_caching_options(False)
+        if previous is not None:
+            task.after(previous)
+        previous = task
+
+dag = pipeline_dag(chain, dag_id="chain_tradewind")
+""",
+    "chain_pod_operator": f"""
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG, chain
+
+with DAG("chain_pod_operator", schedule=None):
+    chain(*(KubernetesPodOperator(task_id=f"noop-{{n}}", name="noop", image="busybox", cmds=["true"])
+            for n in range({STEPS})))
+""",
+    "chain_trivial": f"""
+from airflow.sdk import DAG, BaseOperator, chain
+
+class Noop(BaseOperator):
+    def execute(self, context):
+        return None
+
+with DAG("chain_trivial", schedule=None):
+    chain(*(Noop(task_id=f"noop-{{n}}") for n in range({STEPS})))
+""",
+}
+
+
+def rows() -> Iterator[Row]:
+    """Seconds per step of the three chains."""
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory) / "dags"
+        folder.mkdir()
+        for name, source in CHAINS.items():
+            (folder / f"{name}.py").write_text(source)
+        home = Home(Path(directory) / "home")
+        with Stack(home, Options(dag_folders=(folder,))) as stack:
+            api = AirflowApi(stack.state.addresses.airflow, USER, read_password(home))
+            _await_dags(api)
+            seconds: dict[str, list[float]] = {name: [] for name in CHAINS}
+            for number in range(ROUNDS + 1):
+                for name in CHAINS:
+                    elapsed = _run(api, name)
+                    if number:  # the first round fills caches
+                        seconds[name].append(elapsed / STEPS)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    ours = median["chain_tradewind"]
+    yield Row("scheduler: chain of 10 no-op steps, s per step", ours, median["chain_pod_operator"], goal=0.5)
+    floor = "trivial Airflow tasks"
+    yield Row("scheduler: the same against the floor, s per step", ours, median["chain_trivial"], baseline=floor)
+
+
+def _await_dags(api: AirflowApi) -> None:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while any(api.dag(name) is None for name in CHAINS):
+        if errors := api.import_errors():
+            raise SystemExit(errors[0]["stack_trace"])
+        if time.monotonic() > deadline:
+            raise SystemExit("Airflow does not load the DAG files")
+        time.sleep(1)
+
+
+def _run(api: AirflowApi, dag_id: str) -> float:
+    """Trigger a run and wait for its end; the seconds in between, by this process's clock."""
+    started = time.monotonic()
+    run_id = api.trigger(dag_id, {})
+    while (state := api.run(dag_id, run_id)["state"]) not in ("success", "failed"):
+        if time.monotonic() - started > LONGEST_SECONDS:
+            raise SystemExit(f"the run of {dag_id} takes longer than {LONGEST_SECONDS:.0f} s")
+        time.sleep(0.2)
+    if state != "success":
+        raise SystemExit(f"the run of {dag_id} failed")
+    return time.monotonic() - started
