@@ -6,6 +6,7 @@ wrote into the DAG file (`pipeline_dag(params={"day": "{{ ds }}"})`) are, with t
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,10 +39,10 @@ def resolve_parameters(
         environment: the DAG's Jinja environment.
 
     Raises:
-        FatalError: lists every parameter that has no value or one of the wrong type.
+        FatalError: lists every parameter that is unknown, has no value or one of the wrong type.
     """
     values: dict[str, Any] = {}
-    problems: list[str] = []
+    problems = [_unknown(name, declared) for name in given if name not in declared]
     for name, parameter in declared.items():
         try:
             values[name] = _value(name, parameter, given, templates, context, environment)
@@ -54,6 +55,12 @@ def resolve_parameters(
             remedy="Trigger the DAG again with other values.",
         )
     return values
+
+
+def _unknown(name: str, declared: Mapping[str, PipelineParameter]) -> str:
+    near = difflib.get_close_matches(str(name), declared, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"parameter {name!r} is none of the pipeline's{hint}"
 
 
 def _value(
@@ -77,6 +84,21 @@ def _value(
     return coerce(value, parameter.type, f"parameter {name!r}")
 
 
+def _dates(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The dates of a run without a logical date (by hand, by an asset), for which Airflow gives none."""
+    moment = getattr(context.get("dag_run"), "run_after", None)
+    if moment is None:
+        return {}
+    day, time = moment.strftime("%Y-%m-%d"), moment.isoformat()
+    return {
+        "logical_date": moment,
+        "ds": day,
+        "ds_nodash": day.replace("-", ""),
+        "ts": time,
+        "ts_nodash": moment.strftime("%Y%m%dT%H%M%S"),
+    }
+
+
 def _rendered(
     name: str,
     parameter: PipelineParameter,
@@ -87,7 +109,7 @@ def _rendered(
     from jinja2 import TemplateError
 
     try:
-        text = environment.from_string(template).render(context)
+        text = environment.from_string(template).render({**_dates(context), **context})
     except TemplateError as error:
         raise FatalError(
             f"parameter {name!r}: the template {template!r} cannot be rendered: {error}"

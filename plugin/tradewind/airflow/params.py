@@ -84,7 +84,7 @@ def run_params(
         if name in given and _is_template(given[name]):
             templates[name] = given[name]
             problems.extend(_template_problems(name, given[name]))
-            params[name] = _param(parameter, None, nullable=True, note=f"Left empty: {given[name]}")
+            params[name] = _param(parameter, None, nullable=True, note=f"left empty: {given[name]}")
         elif name in given:
             declared[name] = _with_default(name, parameter, given[name], problems)
             params[name] = _param(declared[name], declared[name].default, nullable=_may_be_none(parameter))
@@ -129,7 +129,8 @@ def _param(parameter: PipelineParameter, default: Any, *, nullable: bool = False
     # KFP calls every parameter with a default optional; only a default of None says that None is a value. And
     # the form returns null for an empty field: where "" is the default, null stands for it.
     nullable = nullable or default in (None, "")
-    description = "  \n".join(part for part in (parameter.description, note) if part) or None
+    both = f"{parameter.description} ({note})" if parameter.description and note else ""
+    description = both or note or parameter.description or None
     return Param(default, description=description, schema=_schema(parameter.type, nullable=nullable))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_templated_parameter_is_empty_in_the_form_and_says_what_it_will_be():
     param = served(dag).params.get_param("day")
     assert param.value is None
     assert param.schema["type"] == ["string", "null"]
-    assert param.description == "Left empty: {{ ds }}"
+    assert param.description == "left empty: {{ ds }}"
     assert dag.get_task("run_start").templated_params == {"day": "{{ ds }}", "count": "{{ 1 + 1 }}"}
     assert "| `day` | text | `{{ ds }}`, for each run |  |" in dag.doc_md
 
@@ -185,6 +186,49 @@ def test_templates_are_rendered_for_each_run_and_values_of_a_run_are_not(run_dag
         "count": 21,
         "extra": {"raw": "{{ ds }}"},
     }
-    given = {"day": "{{ ds }} $(rm) 'q' \"d\"\n\u00e9\U0001f600", "count": 3, "extra": {"a": "{{ conf }}"}}
+    given: dict[str, Any] = {
+        "day": "{{ ds }} $(rm) 'q' \"d\"\n\u00e9\U0001f600",
+        "count": 3,
+        "extra": {"a": "{{ conf }}"},
+    }
     run = run_dag(source, conf=given, mark_success_pattern="work|run_end")
     assert run.xcom("run_start")["parameters"] == given
+
+
+def test_dates_are_there_for_a_run_without_a_logical_date(run_dag: Any):
+    result = run_dag(
+        """
+        from tradewind import dsl
+        from tradewind.airflow import pipeline_dag
+
+        @dsl.component
+        def work(day: str): ...
+
+        day = "{{ ds }} {{ ds_nodash }} {{ logical_date.year }}"
+        dag = pipeline_dag(work, params={"day": day}, tracking="off")
+        """,
+        mark_success_pattern="work|run_end",
+        logical_date=None,
+        run_after=datetime(2026, 3, 4, tzinfo=UTC),
+    )
+    assert result.xcom("run_start")["parameters"] == {"day": "2026-03-04 20260304 2026"}
+
+
+def test_a_run_with_an_unknown_parameter_ends_before_its_first_step(run_dag: Any):
+    result = run_dag(
+        """
+        from tradewind import dsl
+        from tradewind.airflow import pipeline_dag
+
+        @dsl.component
+        def work(rows: int = 1): ...
+
+        dag = pipeline_dag(work, tracking="off")
+        """,
+        conf={"rwos": 5},
+    )
+    assert result.state == "failed"
+    assert result.tasks["work"] == "upstream_failed"
+    assert "parameter 'rwos' is none of the pipeline's (did you mean 'rows'?)" in str(
+        result.errors["run_start"]
+    )
