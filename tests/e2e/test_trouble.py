@@ -109,6 +109,7 @@ def test_ctrl_c_cancels_the_run_and_ends_its_pod(
 def test_deleting_a_run_ends_its_pod(stack: LocalStack, pipeline_file: Callable[[str], str]) -> None:
     run_id = start(stack, pipeline_file(SLOW.format(name="deleted", seconds=600)))
     eventually(lambda: stack.running_pods("wait"), 60, "a running pod")
+    stack.airflow.fail("deleted", run_id)  # Airflow deletes no run that is going on
     stack.airflow.delete("deleted", run_id)
     eventually(lambda: not stack.running_pods("wait"), 60, "the pod's end")
 

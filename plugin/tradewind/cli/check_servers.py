@@ -216,11 +216,12 @@ def _client_of_file(kubeconfig: Path, context: str) -> Any:
 def _client_of_connection(connection: str) -> Any:
     from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
     from airflow.sdk.exceptions import AirflowException
+    from kubernetes.config import ConfigException
 
     from tradewind.errors import ConfigurationError
 
     try:
         return KubernetesHook(conn_id=connection).get_conn()
-    except AirflowException as error:
+    except (AirflowException, ConfigException) as error:
         remedy = "Make the connection in Airflow, or name another one in [tradewind] kubernetes_conn_id."
         raise ConfigurationError(f"connection {connection!r}: {error}", remedy=remedy) from error

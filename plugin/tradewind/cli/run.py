@@ -19,6 +19,7 @@ from tradewind.cli.progress import Screen, screen
 from tradewind.cli.source import Source, read_source
 from tradewind.cli.summary import failure_report, run_report
 from tradewind.local.stack import USER, Home, Options, Stack, StackError, StackState, read_password, running
+from tradewind.local.stack.environment import bundle_name
 
 __all__ = ["run_pipeline"]
 
@@ -108,7 +109,7 @@ def _prepare(
         )
     folder = None if overrides else is_loaded_from(source, state.dag_folders)
     if folder is not None:
-        deployment = Deployment(source.dag_id, source.path, str(folder))
+        deployment = Deployment(source.dag_id, source.path, bundle_name(folder))
     else:
         deployment = deploy(home, source, overrides)
     return _Session(state, lambda: _still_running(home)), deployment
