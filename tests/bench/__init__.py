@@ -1,4 +1,7 @@
-"""Benchmarks: ratios against hand-written KubernetesPodOperators, measured in one run. `make bench` prints the table."""
+"""Benchmarks: ratios against hand-written KubernetesPodOperators, measured in one run.
+
+`make bench` prints the table.
+"""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """`python -m bench [SECTION ...]`: measure and print the table; exit code 1 when a goal is missed.
 
-Sections: parse (DAG files), steps (execute to return), scheduler (chains under the real scheduler). Default: all.
+Sections: parse (DAG files), steps (execute to return), scheduler (chains under the real scheduler).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SECTIONS = ("parse", "steps", "scheduler")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help="parse, steps, scheduler (default: all)")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="default: all")
     sections = parser.parse_args().sections or SECTIONS
     if unknown := set(sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")

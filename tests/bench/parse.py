@@ -58,5 +58,9 @@ def rows() -> Iterator[Row]:
     yield Row("parse: size of the serialized DAG (kB)", ours / 1e3, theirs / 1e3, goal=1 / 3)
     large, small = median("tradewind", 1000, "build"), median("tradewind", 250, "build")
     yield Row(
-        "parse: build of 1000 steps against 250 (CPU s)", large, small, goal=5.0, baseline="tradewind, 250 steps"
+        "parse: build of 1000 steps against 250 (CPU s)",
+        large,
+        small,
+        goal=5.0,
+        baseline="tradewind, 250 steps",
     )

@@ -1,7 +1,7 @@
 """Builds one chain of steps in a fresh interpreter and prints what it cost, as JSON.
 
-Usage: `python -m bench.parse_child tradewind|pod_operator STEPS`. Importing Airflow and the classes used is not counted:
-both sides need it, and long-lived parents pay it once.
+Usage: `python -m bench.parse_child tradewind|pod_operator STEPS`. Importing Airflow and the classes used is
+not counted: both sides need it, and long-lived parents pay it once.
 """
 
 from __future__ import annotations

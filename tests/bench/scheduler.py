@@ -82,7 +82,9 @@ def rows() -> Iterator[Row]:
     ours = median["chain_tradewind"]
     yield Row("scheduler: chain of 10 no-op steps, s per step", ours, median["chain_pod_operator"], goal=0.5)
     floor = "trivial Airflow tasks"
-    yield Row("scheduler: the same against the floor, s per step", ours, median["chain_trivial"], baseline=floor)
+    yield Row(
+        "scheduler: the same against the floor, s per step", ours, median["chain_trivial"], baseline=floor
+    )
 
 
 def _await_dags(api: AirflowApi) -> None:

@@ -1,6 +1,7 @@
 """One no-op step from `execute()` to its return, against the same embedded cluster.
 
-Runs `dag.test()` in this process, so that what is measured is the operator and not the scheduler; the sides take turns.
+Runs `dag.test()` in this process, so that what is measured is the operator and not the scheduler; the sides
+take turns.
 """
 
 from __future__ import annotations
@@ -10,15 +11,12 @@ import functools
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.parse import child_environment
 from bench.table import Row
 
 if TYPE_CHECKING:
@@ -61,7 +59,8 @@ with DAG("pod_operator", schedule=None):
 
 with DAG("pod_operator_tuned", schedule=None):
     KubernetesPodOperator(task_id="noop", name="noop", image="busybox", cmds=["true"], poll_interval=1,
-        startup_check_interval_seconds=1, base_container_status_polling_interval=1, log_events_on_startup=False)
+        startup_check_interval_seconds=1, base_container_status_polling_interval=1,
+        log_events_on_startup=False)
 """
 
 DAG_IDS = ("tradewind", "tradewind_python", "tradewind_cached", "pod_operator", "pod_operator_tuned")
@@ -71,7 +70,6 @@ def rows() -> Iterator[Row]:
     """Seconds and API requests of a step."""
     from fixtures import airflow as _airflow_home  # noqa: F401  (points AIRFLOW_HOME to a directory of its own)
     from fixtures.mlflow import MlflowServer
-
     from tradewind.local import cluster as local_cluster
 
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
@@ -97,7 +95,9 @@ def rows() -> Iterator[Row]:
         goal=1.0,
         baseline="KubernetesPodOperator, 1 s polls",
     )
-    yield Row("step: Python component, execute → return (s)", median["tradewind_python"], median["pod_operator"])
+    yield Row(
+        "step: Python component, execute → return (s)", median["tradewind_python"], median["pod_operator"]
+    )
     yield Row("step: Kubernetes API requests", requests["tradewind"], goal=6.0)
     yield Row("step: the same, KubernetesPodOperator", requests["pod_operator"])
     yield Row(

@@ -13,8 +13,8 @@ class Row:
     """One measured comparison.
 
     Attributes:
-        ours, theirs: medians, in the unit that `what` names; `theirs` is None where there is nothing to compare.
-        goal: largest allowed `ours / theirs`, or, with nothing to compare, the largest allowed `ours`.
+        ours, theirs: medians, in the unit that `what` names; `theirs` is None: nothing to compare.
+        goal: largest allowed `ours / theirs`; with nothing to compare, largest allowed `ours`.
         baseline: what `theirs` is.
     """
 

@@ -111,6 +111,8 @@ def _pending_steps(ti: Any, states: Mapping[str, str]) -> list[dict[str, Any]]:
     for task_id, state in states.items():
         if state not in ("success", "failed"):
             continue
+        if state == "success" and not (ti.xcom_pull(task_ids=task_id) or {}).get("parked"):
+            continue
         parked = ti.xcom_pull(task_ids=task_id, key=TRACKING_KEY)
         if isinstance(parked, dict) and parked.get("pending"):
             found.append({"kind": "step", "record": parked["pending"]})

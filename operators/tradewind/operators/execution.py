@@ -1,8 +1,8 @@
 """One try of a step, from its inputs to its XCom.
 
 In this order, so that nothing is waited for that is not needed yet: inputs, cache, MLflow's run (its id goes
-into the pod), pod; and while the pod starts, the links. A cache hit and an importer end before anything of
-Kubernetes is imported. What MLflow could not take is parked in XCom for `run_end`.
+into the pod), pod; the links while the pod runs, if it takes its time. A cache hit and an importer end before
+anything of Kubernetes is imported. What MLflow could not take is parked in XCom for `run_end`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ class StepExecution:
         self._running = True
         try:
             with airflow_errors():
-                return self._run()
+                result = self._run()
+            # `run_end` looks after parked records only where it is told so: each look is a request.
+            parked = self._tracking is not None and self._tracking.parked
+            return {**result, "parked": True} if parked else result
         except StepKilled:
             self._end_badly("KILLED", "the task was killed")
             raise AirflowException("The step was killed, and its pod with it.") from None
@@ -137,8 +140,7 @@ class StepExecution:
         assert pod is not None
         try:
             pod.launch()
-            tracking.announce()
-            outcome = pod.observe()
+            outcome = pod.observe(on_long=tracking.announce)
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)
             found = step_result(self._step, outcome.message, fetch)

@@ -132,8 +132,11 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self.log.info("Pod %s", _named(self._own.pod))
         self._call_back("on_pod_creation", pod=self._own.pod)
 
-    def observe(self) -> PodOutcome:
+    def observe(self, on_long: Callable[[], None] = lambda: None) -> PodOutcome:
         """Show the pod's log until the step has ended; then begin to remove the pod.
+
+        Args:
+            on_long: called once, if the step takes longer than a moment.
 
         Raises:
             AirflowSkipException: the exit code is one of `skip_on_exit_code`.
@@ -149,6 +152,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             read_result=self._read_result,
             on_start=lambda pod: self._call_back("on_pod_starting", pod=pod),
             on_event=self._show_event,
+            on_long=on_long,
         )
         try:
             end = observation.run()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TRACKING_KEY", "StepTracking"]
 
 TRACKING_KEY = "tracking"
-"""Key of the XCom with the step's MLflow run and the record that could not be written."""
+"""Key of the XCom with the record that could not be written; there is none when all went well."""
 
 INTERRUPTED_SECONDS = 1.5
 
@@ -33,6 +33,10 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 class StepTracking:
     """Keeps one step try's record.
+
+    Attributes:
+        run: the step's MLflow run, once there is one.
+        parked: the record waits in XCom for `run_end`.
 
     Args:
         operator: the task; its links are set as soon as there is an MLflow run.
@@ -49,6 +53,7 @@ class StepTracking:
         self, operator: StepOperator, identity: StepIdentity, inputs: StepInputs, facts: RunFacts, ti: Any
     ) -> None:
         self.run: TrackedRun | None = None
+        self.parked = False
         self._operator = operator
         self._identity = identity
         self._inputs = inputs
@@ -91,14 +96,11 @@ class StepTracking:
             "the begin of the step",
             lambda tracker: tracker.begin_step(record, parent, model_outputs=models),
         )
-
-    def announce(self) -> None:
-        """Show the step's MLflow run in Airflow. Meant for the time in which the pod starts."""
-        if self._tracking is None:
-            return
-        self._push(None)
         if self.run is not None:
             self._set_links(self.run.experiment_id, self.run.run_id)
+
+    def announce(self) -> None:
+        """Show the step's MLflow run while it runs. When it has ended, Airflow pushes the links itself."""
         for key, url in self._operator.links.items():
             self._ti.xcom_push(key=key, value=url)
 
@@ -150,7 +152,7 @@ class StepTracking:
         if source is None or self._tracking is None or self._tracking.mode == "required":
             self._end(record)
             return
-        self._push(record)
+        self._park(record)
         if source.get("mlflow_run_id"):
             self._set_links(source["experiment_id"], source["mlflow_run_id"])
 
@@ -187,7 +189,7 @@ class StepTracking:
             return
         parent, run = self._parent, self.run
         if parent is None:
-            self._push(record)
+            self._park(record)
             return
         if run is not None:
             begun = run
@@ -197,22 +199,17 @@ class StepTracking:
                 return True
 
             if self._tracking.attempt("the end of the step", finish) is None:
-                self._push(record)
+                self._park(record)
             return
         self.run = self._tracking.attempt("the step", lambda tracker: tracker.write_step(record, parent))
-        self._push(None if self.run is not None else record)
-        if self.run is not None:
+        if self.run is None:
+            self._park(record)
+        else:
             self._set_links(self.run.experiment_id, self.run.run_id)
 
-    def _push(self, pending: StepRecord | None) -> None:
-        self._ti.xcom_push(
-            key=TRACKING_KEY,
-            value={
-                "run_id": self.run.run_id if self.run else None,
-                "experiment_id": self.run.experiment_id if self.run else None,
-                "pending": pending.to_dict() if pending else None,
-            },
-        )
+    def _park(self, record: StepRecord) -> None:
+        self._ti.xcom_push(key=TRACKING_KEY, value={"pending": record.to_dict()})
+        self.parked = True
 
     def _set_links(self, experiment_id: str, run_id: str) -> None:
         if self._tracking is None:

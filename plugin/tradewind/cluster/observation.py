@@ -33,6 +33,7 @@ ReadResult = Callable[[str], "dict[str, Any] | None"]
 
 SETTLE_SECONDS = 2.0
 LOG_SECONDS = 20.0
+LONG_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Observation:
         sink: gets (container, line) of the logs, in threads of their own.
         read_result: see `ReadResult`.
         on_start: called once, with the pod, when the step's container has started.
+        on_long: called once, when the pod has not ended within a second: for what a short step need not pay.
         on_event: gets Kubernetes events about the pod before it starts.
 
     Attributes:
@@ -79,12 +81,14 @@ class Observation:
     sink: Callable[[str, str], None]
     read_result: ReadResult
     on_start: Callable[[Pod], None] = lambda pod: None
+    on_long: Callable[[], None] = lambda: None
     on_event: Callable[[dict[str, Any]], None] = lambda event: None
     message: str = ""
     _followers: dict[str, LogFollower] = field(default_factory=dict)
     _started: bool = False
     _created_at: float = field(default_factory=time.monotonic)
     _scheduled_at: float | None = None
+    _long_at: float | None = field(default_factory=lambda: time.monotonic() + LONG_SECONDS)
     _settle_at: float | None = None
     _events_at: float = field(default_factory=time.monotonic)
     _events_seen: set[str] = field(default_factory=set)
@@ -118,6 +122,9 @@ class Observation:
         container = self.options.container
         if sight.gone or has_ended(self.pod, container):
             return self._ending(sight)
+        if self._long_at is not None and time.monotonic() >= self._long_at:
+            self._long_at = None
+            self.on_long()
         if self._started:
             return None
         if has_started(self.pod, container):
@@ -188,7 +195,7 @@ class Observation:
         return self._scheduled_at + self.options.start_seconds
 
     def _wake_at(self) -> float | None:
-        times = [self._settle_at]
+        times = [self._settle_at, self._long_at]
         if not self._started:
             times.append(self._deadline())
             if self.options.events_every is not None:

@@ -96,7 +96,7 @@ def importer(
     if problem:
         trace.complain(problem, task=task.name, part="argument 'metadata'")
     if artifact_uri == "":
-        trace.complain("is empty", task=task.name, part="argument 'artifact_uri'", remedy="say what to import")
+        trace.complain("is empty", task=task.name, part="argument 'artifact_uri'", remedy="name an artifact")
     task.uses_workspace = download_to_workspace
     return task
 

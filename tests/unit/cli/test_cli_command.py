@@ -99,7 +99,8 @@ def test_check_names_a_cluster_that_cannot_be_reached(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
         '{"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],'
-        ' "users": [{"name": "u", "user": {}}], "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "current-context": "c"}'
+        ' "users": [{"name": "u", "user": {}}], "contexts": [{"name": "c",'
+        ' "context": {"cluster": "c", "user": "u"}}], "current-context": "c"}'
     )
     result = command("check", "--cluster", str(kubeconfig), home=tmp_path)
     assert result.returncode == 1

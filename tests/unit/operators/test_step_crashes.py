@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import subprocess
 import threading
@@ -131,9 +130,9 @@ def test_a_killed_task_takes_its_pod_with_it(
         child.wait(20)
     assert time.monotonic() - started < 5, "Airflow would have killed it by now"
     wait_for(lambda: pods(core_api, tracked) == [])
-    xcoms = pickle.loads((tmp_path / "xcoms.pickle").read_bytes())
-    tracked_run = rest.get("runs/get", {"run_id": xcoms["work", "tracking"]["run_id"]})["run"]
-    assert tracked_run["info"]["status"] == "KILLED"
+    children = f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
+    found = rest.post("runs/search", {"experiment_ids": [parent.experiment_id], "filter": children})["runs"]
+    assert [child_run["info"]["status"] for child_run in found] == ["KILLED"]
 
 
 def test_a_task_that_times_out_takes_its_pod_with_it(on_cluster: str, core_api: Any) -> None:
