@@ -32,6 +32,9 @@ StepArguments = Mapping[str, Mapping[str, Any]]
 
 _Task = TypeVar("_Task", bound=BaseOperator)
 
+_MOST_DOCUMENTED = 200
+"""Steps. Their texts make a fifth of a serialized DAG, which the scheduler loads over and over."""
+
 _PIPELINE_DECIDES = "the pipeline decides it"
 _REFUSED: Mapping[str, str] = {
     "dag": _PIPELINE_DECIDES,
@@ -103,10 +106,13 @@ def add_tasks(
     """
     groups = _groups(dag, plan.scopes)
     start = _start(dag, settings, run)
+    documented = len(plan.steps) <= _MOST_DOCUMENTED
     tasks: dict[str, StepOperator] = {}
     for step in plan.steps.values():
         try:
-            task = _task(step, groups[step.scope], dag, settings, arguments.get(step.id, {}))
+            own = {"doc_md": step_doc(step)} if documented else {}
+            given = {**own, **arguments.get(step.id, {})}
+            task = _task(step, groups[step.scope], dag, settings, given)
         except Exception as error:  # noqa: BLE001 - operators check their arguments with errors of any type
             problems.append(Problem(f"steps[{step.id!r}]", str(error)))
             continue
@@ -167,7 +173,7 @@ def _end(
 def _task(
     step: Step, group: TaskGroup, dag: DAG, settings: RunSettings, given: Mapping[str, Any]
 ) -> StepOperator:
-    own: dict[str, Any] = {"doc_md": step_doc(step)}
+    own: dict[str, Any] = {}
     label = step.id.rpartition(".")[2]
     if step.display_name and step.display_name != step.id:
         own["task_display_name"] = step.display_name
