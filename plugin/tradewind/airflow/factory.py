@@ -24,6 +24,7 @@ from tradewind.airflow.params import RunParams, run_params
 from tradewind.airflow.sources import calling_file, plan_of, source_name
 from tradewind.airflow.tasks import StepArguments, add_tasks, step_argument_problems
 from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.garbage import collection_paused
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.settings import RunSettings, TrackingMode
 from tradewind.plan.model import Plan
@@ -122,7 +123,8 @@ def pipeline_dag(
             pod=pod or {},
             pipeline_root=plan.pipeline_root,
         )
-        add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)
+        with collection_paused():
+            add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)
     if dag is None or problems:
         raise InvalidPipelineError(source_name(pipeline, caller), problems)
     return dag
@@ -130,7 +132,8 @@ def pipeline_dag(
 
 def _plan(pipeline: object, caller: Path | None, problems: list[Problem]) -> Plan | None:
     try:
-        return plan_of(pipeline, caller)
+        with collection_paused():
+            return plan_of(pipeline, caller)
     except InvalidPipelineError as error:
         problems.extend(error.problems)
         return None

@@ -14,6 +14,7 @@ from tradewind.dsl.interface import Interface, read_interface
 from tradewind.dsl.pipeline_config import PipelineConfig
 from tradewind.dsl.trace import Trace
 from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.garbage import collection_paused
 
 __all__ = ["GraphComponent", "pipeline"]
 
@@ -85,7 +86,7 @@ def pipeline(
         remedy = "use up to 128 lower case letters, digits and dashes"
         raise InvalidPipelineError(place, [Problem(place, "this name is not allowed", remedy)])
     trace = Trace(interface.name)
-    with trace.running():
+    with collection_paused(), trace.running():
         returned = func(
             **{entry.name: Channel(trace, entry.name, entry.kind) for entry in interface.inputs.values()}
         )

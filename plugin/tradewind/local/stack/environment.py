@@ -71,6 +71,7 @@ def airflow_environment(
         ("core", "load_examples"): "False",
         ("core", "dags_are_paused_at_creation"): "False",
         ("core", "dags_folder"): str(home.dags),
+        ("core", "plugins_folder"): str(home.plugins),
         ("core", "execution_api_server_url"): f"{addresses.airflow}/execution/",
         ("core", "auth_manager"): (
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"

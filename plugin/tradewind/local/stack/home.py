@@ -39,6 +39,11 @@ class Home:
         return self.airflow / "dags"
 
     @property
+    def plugins(self) -> Path:
+        """Airflow plugins of the stack alone."""
+        return self.airflow / "plugins"
+
+    @property
     def passwords(self) -> Path:
         """The JSON file from which Airflow's simple auth manager takes passwords."""
         return self.airflow / "passwords.json"
@@ -83,5 +88,13 @@ class Home:
 
     def create(self) -> None:
         """Make the directories that are missing."""
-        for directory in (self.root, self.airflow, self.dags, self.pipelines, self.mlflow, self.logs):
+        for directory in (
+            self.root,
+            self.airflow,
+            self.dags,
+            self.plugins,
+            self.pipelines,
+            self.mlflow,
+            self.logs,
+        ):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)

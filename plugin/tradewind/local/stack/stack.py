@@ -38,6 +38,7 @@ __all__ = ["Options", "Stack"]
 
 _POLL_SECONDS = 0.1
 _WARM_UP_SECONDS = 60.0
+_PLUGIN = '"""Written by Tradewind."""\n\nfrom tradewind.local.stack.one_writer import OneWriterPlugin  # noqa: F401\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class Stack:
         self._add(StackProcess("mlflow", arguments, environment, self._home))
 
     def _start_airflow(self, addresses: Addresses) -> None:
+        (self._home.plugins / "one_writer.py").write_text(_PLUGIN)
         names = [name for name in COMMANDS if name != "triggerer" or self._options.triggerer]
         environment = airflow_environment(
             self._home,
