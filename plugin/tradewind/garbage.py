@@ -1,7 +1,7 @@
 """No garbage collection while a pipeline is built.
 
-Building makes very many objects and no garbage, in a process that holds half a million of Airflow's: each collection
-goes through all of them and finds nothing. For a thousand steps that is a third of the time.
+Building makes very many objects and no garbage, in a process that holds half a million of Airflow's: each
+collection goes through all of them and finds nothing. For a thousand steps that is a third of the time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["collection_paused"]
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Pause Python's cyclic garbage collector; nested uses and processes that have switched it off are fine."""
+    """Pause Python's cyclic garbage collector. May be nested; one that was off before stays off."""
     if not gc.isenabled():
         yield
         return
