@@ -106,12 +106,15 @@ def test_ctrl_c_cancels_the_run_and_ends_its_pod(
     assert run
 
 
-def test_deleting_a_run_ends_its_pod(stack: LocalStack, pipeline_file: Callable[[str], str]) -> None:
+def test_a_run_that_is_marked_failed_ends_its_pod(
+    stack: LocalStack, pipeline_file: Callable[[str], str]
+) -> None:
     run_id = start(stack, pipeline_file(SLOW.format(name="deleted", seconds=600)))
     eventually(lambda: stack.running_pods("wait"), 60, "a running pod")
-    stack.airflow.fail("deleted", run_id)  # Airflow deletes no run that is going on
-    stack.airflow.delete("deleted", run_id)
+    stack.airflow.fail("deleted", run_id)
     eventually(lambda: not stack.running_pods("wait"), 60, "the pod's end")
+    assert stack.wait("deleted", run_id) == "failed"
+    stack.airflow.delete("deleted", run_id)  # refused as long as anything of it runs
 
 
 def test_an_mlflow_that_is_away_is_told_later(stack: LocalStack, pipeline_file: Callable[[str], str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -98,6 +100,31 @@ def test_twenty_writers_at_once_do_not_lock_the_database(tmp_path: Path) -> None
         assert last.execute("SELECT count(*) FROM t").fetchone() == (400,)
         assert last.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert last.execute("PRAGMA synchronous").fetchone() == (1,)
+
+
+def test_requests_that_may_write_pass_one_by_one() -> None:
+    from tradewind.local.stack.one_writer import OneWriter
+
+    now: dict[str, int] = {}
+    most: dict[str, int] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        method = scope["method"]
+        now[method] = now.get(method, 0) + 1
+        most[method] = max(most.get(method, 0), now[method])
+        await asyncio.sleep(0.01)
+        now[method] -= 1
+        if method == "DELETE":
+            raise ValueError("one that fails")
+
+    async def requests() -> list[Any]:
+        writer = OneWriter(app)
+        scopes = [{"type": "http", "method": method} for method in ("GET", "POST", "DELETE") * 5]
+        return await asyncio.gather(*(writer(scope, None, None) for scope in scopes), return_exceptions=True)
+
+    results = asyncio.run(requests())
+    assert most == {"GET": 5, "POST": 1, "DELETE": 1}
+    assert sum(isinstance(result, ValueError) for result in results) == 5
 
 
 # --- processes ---

@@ -50,6 +50,6 @@ class OneWriterPlugin(AirflowPlugin):
     """Puts `OneWriter` in front of everything that the API server serves."""
 
     name = "tradewind_one_writer"
-    fastapi_root_middlewares: ClassVar[list[Any]] = [
+    fastapi_root_middlewares: ClassVar[list[Any]] = [  # type: ignore[misc]
         {"name": "One writer", "middleware": OneWriter, "args": [], "kwargs": {}}
     ]

@@ -38,7 +38,7 @@ __all__ = ["Options", "Stack"]
 
 _POLL_SECONDS = 0.1
 _WARM_UP_SECONDS = 60.0
-_PLUGIN = '"""Written by Tradewind."""\n\nfrom tradewind.local.stack.one_writer import OneWriterPlugin  # noqa: F401\n'
+_PLUGIN = "from tradewind.local.stack.one_writer import OneWriterPlugin  # written by Tradewind\n"
 
 
 @dataclass(frozen=True, slots=True)
