@@ -32,6 +32,9 @@ MODULES = (
     "tradewind.operators.pod",
     "tradewind.airflow.factory",
     "tradewind.ir",
+    "tradewind.runtime.mlflow_store",
+    "tradewind.runtime.shipping",
+    "tradewind.tracking",
 )
 """What a step's process imports between its start and its pod. None of them starts a thread."""
 
