@@ -87,7 +87,7 @@ class Stack:
         self._progress = progress
         self._exit = ExitStack()
         self._processes: list[StackProcess] = []
-        self._airflow_ended = ""
+        self._airflow_ended: tuple[str, int] | None = None
         self._state_lock = threading.Lock()
         self.state: StackState
 
@@ -180,7 +180,7 @@ class Stack:
                 session = Session(event["leader"], event["started"])
                 self._update_state(methodcaller("with_session", session))
             else:
-                self._airflow_ended = event["name"]
+                self._airflow_ended = event["name"], event["code"]
 
     def _add(self, process: StackProcess) -> None:
         self._processes.append(process)
@@ -219,11 +219,13 @@ class Stack:
             time.sleep(_POLL_SECONDS)
 
     def _ended(self, process: StackProcess) -> StackError:
-        name = self._airflow_ended or process.name
+        name, code = process.name, process.exit_code
+        if name == "airflow" and self._airflow_ended is not None:
+            name, code = self._airflow_ended
         log = self._home.logs / f"{name}.log"
         lines = "\n".join(f"    {line}" for line in last_lines(log).splitlines())
         return StackError(
-            f"{name} ended (exit code {process.exit_code}); the last lines of its log:\n{lines}",
+            f"{name} ended (exit code {code}); the last lines of its log:\n{lines}",
             remedy=f"The whole log is {log}. Start again when the cause is gone: your runs are not lost.",
         )
 
