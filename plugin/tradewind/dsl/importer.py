@@ -95,7 +95,7 @@ def importer(
     task = ImporterComponent(interface, value)(uri=artifact_uri, **metadata_inputs.channels)
     if problem:
         trace.complain(problem, task=task.name, part="argument 'metadata'")
-    if artifact_uri == "":
+    if isinstance(artifact_uri, str) and not artifact_uri:
         trace.complain("is empty", task=task.name, part="argument 'artifact_uri'", remedy="name an artifact")
     task.uses_workspace = download_to_workspace
     return task

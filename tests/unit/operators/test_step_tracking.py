@@ -56,10 +56,9 @@ def test_mlflow_being_away_does_not_fail_a_step(
     monkeypatch.setattr(mlflow, "STEP_BUDGET_SECONDS", 0.3)
     run = StepRun(command_step("true"), start=TRACKED)
     with deployment(cluster.kubeconfig, NOWHERE, namespace=namespace):
-        run.execute()
-    parked = run.ti.xcoms["work", "tracking"]
-    assert parked["run_id"] is None
-    assert parked["pending"]["status"] == "FINISHED"
+        result = run.execute()
+    assert result["parked"] is True
+    assert run.ti.xcoms["work", "tracking"]["pending"]["status"] == "FINISHED"
 
 
 def test_mlflow_being_away_fails_a_step_that_requires_it(
