@@ -168,7 +168,7 @@ class _TerminalScreen:
         self._live.stop()
 
     def say(self, line: str) -> None:
-        self._console.print(line, markup=False)
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def steps(self, views: Sequence[StepView]) -> None:
         from rich.table import Table

@@ -97,6 +97,8 @@ def airflow_environment(
         # steps waits more than it works.
         ("scheduler", "scheduler_idle_sleep_time"): "0.25",
         ("scheduler", "enable_health_check"): "False",
+        # The supervisor of a task may notice its end only with the next heartbeat.
+        ("workers", "min_heartbeat_interval"): "1",
         ("tradewind", "mlflow_tracking_uri"): addresses.mlflow,
         ("usage_data_collection", "enabled"): "False",
     }
