@@ -197,7 +197,7 @@ def test_deletion_can_require_a_uid(api: Any, namespace: str) -> None:
 
 def test_a_watch_tells_the_life_of_a_pod(api: Any, namespace: str) -> None:
     version = api.list_namespaced_pod(namespace).metadata.resource_version
-    run_pod(api, namespace, sh_pod("lived", "true", labels={"watched": "yes"}))
+    run_pod(api, namespace, sh_pod("lived", "sleep 1", labels={"watched": "yes"}))
     api.delete_namespaced_pod("lived", namespace, grace_period_seconds=0)
     stream = watch.Watch().stream(
         api.list_namespaced_pod,
