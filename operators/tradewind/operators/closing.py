@@ -109,13 +109,14 @@ def _track(
 def _pending_steps(ti: Any, states: Mapping[str, str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for task_id, state in states.items():
-        if state not in ("success", "failed"):
+        if state == "success":
+            parked = (ti.xcom_pull(task_ids=task_id) or {}).get("parked")
+        elif state == "failed":
+            parked = (ti.xcom_pull(task_ids=task_id, key=TRACKING_KEY) or {}).get("pending")
+        else:
             continue
-        if state == "success" and not (ti.xcom_pull(task_ids=task_id) or {}).get("parked"):
-            continue
-        parked = ti.xcom_pull(task_ids=task_id, key=TRACKING_KEY)
-        if isinstance(parked, dict) and parked.get("pending"):
-            found.append({"kind": "step", "record": parked["pending"]})
+        if parked:
+            found.append({"kind": "step", "record": parked})
     return found
 
 

@@ -73,9 +73,8 @@ class StepExecution:
         try:
             with airflow_errors():
                 result = self._run()
-            # `run_end` looks after parked records only where it is told so: each look is a request.
-            parked = self._tracking is not None and self._tracking.parked
-            return {**result, "parked": True} if parked else result
+            parked = self._tracking.parked if self._tracking is not None else None
+            return {**result, "parked": parked} if parked else result
         except StepKilled:
             self._end_badly("KILLED", "the task was killed")
             raise AirflowException("The step was killed, and its pod with it.") from None

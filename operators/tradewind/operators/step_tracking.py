@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TRACKING_KEY", "StepTracking"]
 
 TRACKING_KEY = "tracking"
-"""Key of the XCom with the record that could not be written; there is none when all went well."""
+"""Key of the XCom with a failed step's record that MLflow did not take."""
 
 INTERRUPTED_SECONDS = 1.5
 
@@ -36,7 +36,7 @@ class StepTracking:
 
     Attributes:
         run: the step's MLflow run, once there is one.
-        parked: the record waits in XCom for `run_end`.
+        parked: the record of a step that succeeded, when it has to wait for `run_end`.
 
     Args:
         operator: the task; its links are set as soon as there is an MLflow run.
@@ -53,7 +53,7 @@ class StepTracking:
         self, operator: StepOperator, identity: StepIdentity, inputs: StepInputs, facts: RunFacts, ti: Any
     ) -> None:
         self.run: TrackedRun | None = None
-        self.parked = False
+        self.parked: dict[str, Any] | None = None
         self._operator = operator
         self._identity = identity
         self._inputs = inputs
@@ -208,8 +208,10 @@ class StepTracking:
             self._set_links(self.run.experiment_id, self.run.run_id)
 
     def _park(self, record: StepRecord) -> None:
-        self._ti.xcom_push(key=TRACKING_KEY, value={"pending": record.to_dict()})
-        self.parked = True
+        if record.status == "FINISHED":
+            self.parked = record.to_dict()  # travels with the step's result
+        else:
+            self._ti.xcom_push(key=TRACKING_KEY, value={"pending": record.to_dict()})
 
     def _set_links(self, experiment_id: str, run_id: str) -> None:
         if self._tracking is None:

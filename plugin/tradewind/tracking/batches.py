@@ -51,7 +51,14 @@ class Batches:
     def _send_params(self, run_id: str, values: Mapping[str, str]) -> None:
         entries = [{"key": key, "value": value} for key, value in values.items()]
         for part in _parts(entries, _MAX_PARAMS_OR_TAGS):
-            self._rest.post("runs/log-batch", {"run_id": run_id, "params": part})
+            body = {"run_id": run_id, "params": part}
+            try:
+                self._rest.post("runs/log-batch", body)
+            except RejectedError as error:
+                # Another writer's insert came between MLflow's look and its own; now it sees that row.
+                if "IntegrityError" not in error.message:
+                    raise
+                self._rest.post("runs/log-batch", body)
 
     def tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags."""

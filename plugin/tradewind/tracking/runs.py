@@ -204,6 +204,10 @@ class Runs:
         run: dict[str, Any] = self._rest.get("runs/get", {"run_id": run_id})["run"]
         return run
 
+    def is_there(self, run_id: str) -> bool:
+        """Say whether a run is active, that is, not deleted."""
+        return bool(self.get(run_id)["info"]["lifecycle_stage"] == "active")
+
     def end(self, run_id: str, status: str, end_ms: int | None) -> None:
         """Set the status of a run; RUNNING opens it again and keeps the old end."""
         body: dict[str, Any] = {"run_id": run_id, "status": status}

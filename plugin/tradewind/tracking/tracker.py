@@ -57,13 +57,20 @@ class Tracker:
         """
         group = _group(record)
         with self.rest.operation():
-            if run is None:
+            if run is not None:
+                run = replace(run, group=group)
+                self._write_run_parts(record, run, "")
+                return run
+            found = self._claim_run(record, group)
+            try:
+                self._write_run_parts(record, _tracked(found, group), found.status)
+            except RejectedError:
+                # Another writer's run, and that one gave way in this very moment: the run is a third one's.
+                if found.new or self._runs.is_there(found.run_id):
+                    raise
                 found = self._claim_run(record, group)
-                run, was = _tracked(found, group), found.status
-            else:
-                run, was = replace(run, group=group), ""
-            self._write_run_parts(record, run, was)
-            return run
+                self._write_run_parts(record, _tracked(found, group), found.status)
+            return _tracked(found, group)
 
     def _claim_run(self, record: PipelineRunRecord, group: str) -> FoundRun:
         return self._runs.claim(
