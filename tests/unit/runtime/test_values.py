@@ -115,8 +115,8 @@ def test_paths_and_uris_as_kfp_maps_them(uri, path):
 
 def test_a_staged_artifact_follows_its_uri():
     artifact = Dataset(uri="s3://bucket/a")
-    artifact.stage("/work/a")
-    assert artifact.path == "/work/a"
+    artifact.stage("/elsewhere/a")
+    assert artifact.path == "/elsewhere/a"
     artifact.uri = "s3://bucket/b"
     assert artifact.path == "/s3/bucket/b"
     artifact.set_path("/mine")
