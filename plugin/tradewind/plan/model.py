@@ -17,24 +17,35 @@ __all__ = [
     "ArtifactOutput",
     "Binding",
     "Cache",
+    "Collected",
     "Command",
     "Constant",
     "Container",
+    "FinalStatus",
+    "Guard",
     "Importer",
+    "Loop",
+    "LoopItem",
+    "OneOf",
+    "Option",
     "ParameterInput",
     "ParameterOutput",
     "ParameterType",
     "PipelineInput",
     "PipelineParameter",
     "Plan",
+    "Precondition",
     "PythonFunction",
     "Resources",
     "Retry",
     "Scope",
+    "ScopeKind",
+    "Selected",
     "Step",
     "StepArtifact",
     "StepParameter",
     "Template",
+    "Wait",
 ]
 
 ParameterType = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT"]
@@ -88,7 +99,127 @@ class Template:
     inputs: Mapping[str, Binding] = field(default_factory=dict)
 
 
-Binding = Constant | PipelineInput | StepParameter | StepArtifact | Template
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A part of a value, as in `item.a` or `output["a"]["b"]`.
+
+    Attributes:
+        path: keys from the outermost in; a number selects from a list. Text on the way is read as JSON first.
+    """
+
+    binding: Binding
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopItem:
+    """The item of the iteration that the reader is in: any JSON value, or a list of one artifact reference.
+
+    Attributes:
+        loop: id of the loop.
+    """
+
+    loop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a binding was in every iteration of a loop, in the order of the items.
+
+    Only iterations within the reader's own iterations of the loops around both count. One in which the
+    producer was skipped contributes nothing. Nested, it is one flat list, as in KFP.
+
+    Attributes:
+        loop: id of the loop.
+        binding: read once per iteration.
+    """
+
+    loop: str
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One of several sources of a value: there if its precondition holds."""
+
+    precondition: Precondition
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The first of several that happened: dsl.OneOf."""
+
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalStatus:
+    """How a task or a scope ended: KFP's PipelineTaskFinalStatus, a dict.
+
+    Attributes:
+        task: its name in the document ("exit-handler-1").
+        steps: ids of all steps in it.
+    """
+
+    task: str
+    steps: tuple[str, ...]
+
+
+Binding = (
+    Constant
+    | PipelineInput
+    | StepParameter
+    | StepArtifact
+    | Template
+    | Selected
+    | LoopItem
+    | Collected
+    | OneOf
+    | FinalStatus
+)
+
+
+# --- control flow ---
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition of dsl.If, Elif or Else.
+
+    Attributes:
+        expression: as KFP writes it; `tradewind.plan.conditions` has the grammar.
+        inputs: where the value of `inputs.parameter_values['name']` comes from, by name.
+        scope: id of the scope or step that it guards, for messages.
+    """
+
+    expression: str
+    inputs: Mapping[str, Binding]
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What decides between running and being skipped, once all that is waited for has ended well.
+
+    A sub-pipeline is a unit: who waits for it is skipped when the whole of it was, not when something inside
+    was. So what counts is worked out here, scope by scope, down to steps and conditions.
+
+    Attributes:
+        succeeded: steps that must have run, not been skipped, in the iteration of the reader.
+        guards: conditions that must be true, the outermost first.
+    """
+
+    succeeded: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+
+
+Wait = Literal["success", "no_failure", "end"]
+"""What `upstream` has to come to before a step or loop starts, within one iteration.
+
+"success": all of it succeeded; one that was skipped skips the step. "no_failure": all ended, none failed.
+"end": all ended, whatever happened (exit tasks, ignore_upstream_failure).
+"""
 
 
 # --- inputs and outputs of a step ---
@@ -241,8 +372,15 @@ class Step:
         display_name: for people.
         component: name of the component, for people and for the cache key.
         scope: id of the enclosing scope, "" for the pipeline itself.
-        upstream: ids of the steps that must have succeeded before, data and control edges alike, sorted.
+        upstream: ids of the steps that it waits for, data and control edges alike, sorted.
         container: None exactly for importers.
+        loop: id of the innermost loop around it, "" for none.
+        region: steps of one loop with the same number run iteration by iteration side by side; between two
+            regions lies an inner loop, which joins all iterations before the next begins.
+        wait: what `upstream` must come to.
+        barrier: some of `upstream` runs in iterations that are not joined one to one with this step's: an
+            orchestrator waits for the end of them all, and `tradewind.plan.readiness` judges this iteration.
+        precondition: decides whether it is skipped.
     """
 
     id: str
@@ -258,16 +396,52 @@ class Step:
     upstream: tuple[str, ...] = ()
     retry: Retry | None = None
     cache: Cache = Cache()
+    loop: str = ""
+    region: int = 0
+    wait: Wait = "success"
+    barrier: bool = False
+    precondition: Precondition = Precondition()
+
+
+ScopeKind = Literal["pipeline", "condition", "branches", "loop", "exit_handler"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A sub-pipeline: shown as a task group. `id` like step ids; `parent` is "" at the top."""
+    """A part of a pipeline with steps inside, shown as a task group. Ids as of steps; `parent` is "" at the top."""
 
     id: str
     display_name: str
     parent: str = ""
     description: str = ""
+    kind: ScopeKind = "pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What makes the iterations of dsl.ParallelFor: works out the items, once for every iteration around it.
+
+    Attributes:
+        id: id of the loop's scope.
+        loop: id of the loop around it, "" for none.
+        items: a list of JSON values, or JSON text of one; a list of artifact references for `artifacts`.
+        artifacts: whether it goes over artifacts.
+        parallelism: iterations that may run at once, 0 for any number.
+        upstream, wait, barrier, precondition: as of a step. A loop that is not to run has no items: it never
+            fails and is never skipped by itself.
+        region: of the loop around it: after its steps of this region, before those of the next.
+    """
+
+    id: str
+    loop: str
+    items: Binding
+    artifacts: bool = False
+    parallelism: int = 0
+    upstream: tuple[str, ...] = ()
+    wait: Wait = "success"
+    barrier: bool = False
+    precondition: Precondition = Precondition()
+    region: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +469,7 @@ class Plan:
         parameters: sorted by name, as in the document.
         scopes: by id, parents before children.
         steps: by id, in topological order, deterministic.
+        loops: by id, those around before those inside.
         outputs: the pipeline's own outputs.
     """
 
@@ -306,3 +481,4 @@ class Plan:
     steps: Mapping[str, Step]
     outputs: Mapping[str, Binding] = field(default_factory=dict)
     pipeline_root: str = ""
+    loops: Mapping[str, Loop] = field(default_factory=dict)
