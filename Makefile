@@ -45,6 +45,9 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure speed and size against hand-written KubernetesPodOperators
 	@cd tests && $(CURDIR)/$(BIN)/python -m bench
 
+golden: $(READY) ## write the golden plans anew (tests/golden/plans); look at the diff
+	@GOLDEN=write $(BIN)/python -m pytest --quiet tests/golden/test_plan_files.py
+
 constraints: ## write constraints.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --output-file constraints.txt
 

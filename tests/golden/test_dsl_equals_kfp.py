@@ -6,12 +6,9 @@ words of our own. What matters in that code (requirements, pip's options, the fu
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,9 +16,7 @@ import yaml
 from google.protobuf import json_format
 
 from fixtures.kfp_sdk import KfpSdk
-from tradewind import dsl
-
-PIPELINES = sorted(path for path in (Path(__file__).parent / "pipelines").glob("[!_]*.py"))
+from golden.compiled import PIPELINES, compile_file, translated
 
 
 @pytest.fixture(scope="session")
@@ -30,21 +25,16 @@ def expected(kfp_sdk: KfpSdk) -> dict[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def translated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The same files, written for Tradewind."""
-    directory = tmp_path_factory.mktemp("translated")
-    for path in (Path(__file__).parent / "pipelines").glob("*.py"):
-        text = path.read_text().replace("from kfp import", "from tradewind import")
-        (directory / path.name).write_text(text.replace("from kfp.dsl import", "from tradewind.dsl import"))
-    sys.path.insert(0, str(directory))
-    yield directory
-    sys.path.remove(str(directory))
+    with translated(tmp_path_factory.mktemp("translated")) as path:
+        yield path
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_same_document(path: Path, expected: dict[Path, Path], translated: Path) -> None:
+def test_same_document(path: Path, expected: dict[Path, Path], directory: Path) -> None:
     documents = list(yaml.safe_load_all(expected[path].read_text()))
-    compiled = compile_file(translated / path.name)
+    compiled = compile_file(directory / path.name)
     ours = [json_format.MessageToDict(compiled.spec)]
     if compiled.platform is not None:
         ours.append(json_format.MessageToDict(compiled.platform))
@@ -62,22 +52,6 @@ def differences(mine: Any, theirs: Any, path: str = "$") -> Iterator[str]:
             yield from differences(one, other, f"{path}[{index}]")
     elif mine != theirs:
         yield f"{path}: we say {mine!r}, KFP {theirs!r}"
-
-
-def compile_file(path: Path) -> Any:
-    """Compile the last component or pipeline that a file defines."""
-    defined = [value for value in vars(load(path)).values() if isinstance(value, dsl.BaseComponent)]
-    return dsl.compile(defined[-1])
-
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"translated_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def comparable(document: dict[str, Any]) -> dict[str, Any]:
