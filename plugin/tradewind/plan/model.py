@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tradewind.plan.pod_settings import PodSettings
+
 __all__ = [
     "Action",
     "ArtifactInput",
@@ -21,6 +23,8 @@ __all__ = [
     "Command",
     "Constant",
     "Container",
+    "CreateVolume",
+    "DeleteVolume",
     "FinalStatus",
     "Guard",
     "Importer",
@@ -319,7 +323,17 @@ class Importer:
     reimport: bool = False
 
 
-Action = PythonFunction | Command | Importer
+@dataclass(frozen=True, slots=True)
+class CreateVolume:
+    """A persistent volume claim is made (CreatePVC of kfp-kubernetes, with its inputs). Starts no pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVolume:
+    """A persistent volume claim is deleted (DeletePVC). Starts no pod."""
+
+
+Action = PythonFunction | Command | Importer | CreateVolume | DeleteVolume
 
 
 # --- how it runs ---
@@ -373,7 +387,7 @@ class Step:
         component: name of the component, for people and for the cache key.
         scope: id of the enclosing scope, "" for the pipeline itself.
         upstream: ids of the steps that it waits for, data and control edges alike, sorted.
-        container: None exactly for importers.
+        container: None: it starts no pod (importers, volume claims).
         loop: id of the innermost loop around it, "" for none.
         region: steps of one loop with the same number run iteration by iteration side by side; between two
             regions lies an inner loop, which joins all iterations before the next begins.
@@ -381,6 +395,7 @@ class Step:
         barrier: some of `upstream` runs in iterations that are not joined one to one with this step's: an
             orchestrator waits for the end of them all, and `tradewind.plan.readiness` judges this iteration.
         precondition: decides whether it is skipped.
+        platform: what only Kubernetes knows about its pod.
     """
 
     id: str
@@ -401,6 +416,7 @@ class Step:
     wait: Wait = "success"
     barrier: bool = False
     precondition: Precondition = Precondition()
+    platform: PodSettings | None = None
 
 
 ScopeKind = Literal["pipeline", "condition", "branches", "loop", "exit_handler"]
