@@ -55,6 +55,8 @@ class Pods:
         create_budget_seconds: the same for creating a pod. Shorter, because nothing is lost yet.
     """
 
+    resource = "pods"
+
     def __init__(
         self,
         client: Callable[[], CoreV1Api],
@@ -162,11 +164,13 @@ class Pods:
         method: str,
         path: str = "",
         *,
-        kind: str = "pods",
+        kind: str = "",
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         budget_seconds: float | None = None,
     ) -> dict[str, Any]:
+        kind = kind or self.resource
+
         def once() -> dict[str, Any]:
             response = self._send(method, path, kind=kind, query=query, body=body)
             try:

@@ -40,7 +40,7 @@ class ConflictError(RetryableError):
 
 
 class MissingError(RetryableError):
-    """There is no such pod."""
+    """There is no such object."""
 
 
 def refusal(error: RefusedError, what: str, namespace: str) -> TradewindError:
