@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from tradewind.plan import conditions
-from tradewind.plan.binding import evaluate
-from tradewind.plan.model import Loop, Precondition, Step
+from tradewind.plan.binding import FAILED_STATES, unmet
+from tradewind.plan.model import Loop, Step
 from tradewind.plan.view import Position, RunView
 
-__all__ = ["skip_reason", "unmet"]
-
-_BAD = ("failed", "upstream_failed")
+__all__ = ["broken", "skip_reason", "unmet"]
 
 
 def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None:
@@ -25,18 +22,6 @@ def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None
     """
     if subject.barrier and subject.wait != "end":
         for step in subject.upstream:
-            if any(state in _BAD for state in view.states(step, at)):
+            if any(state in FAILED_STATES for state in view.states(step, at)):
                 return f"{step} failed in this iteration"
     return unmet(subject.precondition, view, at)
-
-
-def unmet(precondition: Precondition, view: RunView, at: Position) -> str | None:
-    """Say which part of a precondition does not hold; None when all of it does."""
-    for step in precondition.succeeded:
-        if "success" not in view.states(step, at):
-            return f"{step} was skipped"
-    for guard in precondition.guards:
-        values = {name: evaluate(binding, view, at) for name, binding in guard.inputs.items()}
-        if not conditions.holds(guard.expression, values):
-            return f"the condition of {guard.scope} is false"
-    return None

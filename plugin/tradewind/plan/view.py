@@ -47,7 +47,8 @@ class RunView(Protocol):
     def states(self, step: str, at: Position) -> Sequence[str]:
         """Return the states of a step's instances in the iterations at and below `at`, in Airflow's words.
 
-        One state where `at` holds all loops around the step; none for a loop without items.
+        One state where `at` holds all loops around the step; none for a loop without items. What skipped
+        itself because of a failure (`tradewind.plan.readiness.broken`) is "upstream_failed".
         """
 
     def error(self, step: str, at: Position) -> str | None:
