@@ -15,6 +15,8 @@ from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.validation import validate
 from tradewind.plan.edges import connect
 from tradewind.plan.model import Plan, Scope
+from tradewind.plan.platform import Platform
+from tradewind.plan.settings import run_config
 from tradewind.plan.steps import make_step, pipeline_parameters
 from tradewind.plan.support import unsupported
 from tradewind.plan.tree import grow
@@ -42,7 +44,8 @@ def build(pipeline: Pipeline) -> Plan:
     problems = list(unsupported(pipeline, by_label))
     if problems:
         raise InvalidPipelineError(pipeline.source, problems)
-    root = grow(spec)
+    platform = Platform(pipeline.platform)
+    root = grow(platform.with_inputs(spec))
     wired = wire(root)
     upstream = connect(root, wired)
     return Plan(
@@ -58,10 +61,15 @@ def build(pipeline: Pipeline) -> Plan:
         },
         steps={
             node.id: make_step(
-                node, wired[node.id], by_label[node.component.executor_label], upstream[node.id]
+                node,
+                wired[node.id],
+                by_label[node.component.executor_label],
+                upstream[node.id],
+                platform.settings(node.component.executor_label, wired[node.id].parameters),
             )
             for node in root.steps()
         },
         outputs=outputs(root),
         pipeline_root=spec.default_pipeline_root,
+        config=run_config(pipeline),
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tradewind.plan.pod_settings import PodSettings
+from tradewind.plan.run_config import RunConfig
+from tradewind.plan.task_config import TaskConfig
 
 __all__ = [
     "Action",
@@ -238,6 +240,7 @@ class ParameterInput:
         default: the component's default. KFP fills it into command placeholders only; in the executor
             input it stays absent, and Python's own default applies.
         has_default: tells a default of None from no default.
+        literals: the only values allowed; empty: any of the type.
     """
 
     type: ParameterType
@@ -245,6 +248,7 @@ class ParameterInput:
     default: Any = None
     has_default: bool = False
     optional: bool = False
+    literals: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +317,9 @@ class Importer:
     Attributes:
         uri: where it is.
         metadata: may hold KFP placeholders in its strings.
-        reimport: False: an artifact of the same uri, type and metadata is used again.
+        reimport: whether its content counts as new in every run; else the same uri, type and metadata stand
+            for the same content.
+        to_workspace: its content is brought into the run's workspace: that does take a pod.
     """
 
     uri: Binding
@@ -321,6 +327,7 @@ class Importer:
     schema_version: str = "0.0.1"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     reimport: bool = False
+    to_workspace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +360,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Where a step runs. Image, env values and resources may hold KFP placeholders."""
+    """Where a step runs. Image, env values and resources may hold KFP placeholders.
+
+    Without an image it is the deployment's: an importer into the workspace only needs some Python.
+    """
 
     image: str
     env: tuple[tuple[str, str], ...] = ()
@@ -396,6 +406,7 @@ class Step:
             orchestrator waits for the end of them all, and `tradewind.plan.readiness` judges this iteration.
         precondition: decides whether it is skipped.
         platform: what only Kubernetes knows about its pod.
+        task_config: what of its settings it passes on; None: it applies them all itself.
     """
 
     id: str
@@ -417,6 +428,7 @@ class Step:
     barrier: bool = False
     precondition: Precondition = Precondition()
     platform: PodSettings | None = None
+    task_config: TaskConfig | None = None
 
 
 ScopeKind = Literal["pipeline", "condition", "branches", "loop", "exit_handler"]
@@ -487,6 +499,8 @@ class Plan:
         steps: by id, in topological order, deterministic.
         loops: by id, those around before those inside.
         outputs: the pipeline's own outputs.
+        pipeline_root: URI below which the artifacts are to be kept; "": as the deployment has it.
+        config: settings of every run.
     """
 
     name: str
@@ -498,3 +512,4 @@ class Plan:
     outputs: Mapping[str, Binding] = field(default_factory=dict)
     pipeline_root: str = ""
     loops: Mapping[str, Loop] = field(default_factory=dict)
+    config: RunConfig = field(default_factory=RunConfig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -18,6 +19,8 @@ from tradewind.plan.model import (
     Command,
     Constant,
     Container,
+    CreateVolume,
+    DeleteVolume,
     Importer,
     ParameterInput,
     ParameterOutput,
@@ -27,15 +30,29 @@ from tradewind.plan.model import (
     Step,
 )
 from tradewind.plan.placeholders import input_names, render
+from tradewind.plan.pod_settings import PodSettings
 from tradewind.plan.python_component import recognise
+from tradewind.plan.task_config import task_config
 from tradewind.plan.tree import Node
 from tradewind.plan.values import typed
 from tradewind.plan.wiring import Inputs
 
 __all__ = ["make_step", "pipeline_parameters"]
 
+_VOLUME_ACTIONS: dict[str, Action] = {
+    "argostub/createpvc": CreateVolume(),
+    "argostub/deletepvc": DeleteVolume(),
+}
+"""Images that do not exist: what kfp-kubernetes writes for what a backend does by itself."""
 
-def make_step(node: Node, inputs: Inputs, executor: ExecutorSpec, upstream: tuple[str, ...]) -> Step:
+
+def make_step(
+    node: Node,
+    inputs: Inputs,
+    executor: ExecutorSpec,
+    upstream: tuple[str, ...],
+    platform: PodSettings | None = None,
+) -> Step:
     """Make the step of a node.
 
     Args:
@@ -43,16 +60,20 @@ def make_step(node: Node, inputs: Inputs, executor: ExecutorSpec, upstream: tupl
         inputs: its bindings.
         executor: what it executes.
         upstream: the steps it waits for.
+        platform: what only Kubernetes knows about its pod.
     """
     container = executor.container if executor.WhichOneof("spec") == "container" else None
     action: Action = _importer(executor.importer, inputs) if container is None else _action(container)
+    if isinstance(action, CreateVolume | DeleteVolume):
+        container, platform = None, None
     return Step(
         id=node.id,
         display_name=node.task.task_info.name or node.name,
         component=node.component_name.removeprefix("comp-"),
         scope=node.id.rpartition(".")[0],
         action=action,
-        container=_container(container) if container is not None else None,
+        container=_container(container) if container is not None else _importing(action),
+        platform=platform,
         parameters=_parameters(node, inputs, executor),
         artifacts=_artifacts(node, inputs),
         output_parameters={
@@ -64,8 +85,9 @@ def make_step(node: Node, inputs: Inputs, executor: ExecutorSpec, upstream: tupl
             for name, declared in sorted(node.component.output_definitions.artifacts.items())
         },
         upstream=upstream,
-        retry=_retry(node.task.retry_policy) if node.task.HasField("retry_policy") else None,
-        cache=Cache(node.task.caching_options.enable_cache, node.task.caching_options.cache_key),
+        retry=_retry_of(node),
+        cache=Cache(_cached(node), node.task.caching_options.cache_key),
+        task_config=task_config(node.component),
     )
 
 
@@ -100,6 +122,7 @@ def _parameters(node: Node, inputs: Inputs, executor: ExecutorSpec) -> dict[str,
             default=typed(plain(declared.default_value), kind) if has_default else None,
             has_default=has_default,
             optional=declared.is_optional,
+            literals=tuple(typed(plain(literal), kind) for literal in declared.literals),
         )
     extra = inputs.parameters.keys() - parameters.keys()
     if extra:
@@ -137,6 +160,8 @@ def _output_artifact(declared: Any) -> ArtifactOutput:
 
 
 def _action(container: ContainerSpec) -> Action:
+    if container.image in _VOLUME_ACTIONS:
+        return _VOLUME_ACTIONS[container.image]
     python = recognise(container.command, container.args)
     return python if python is not None else Command(tuple(container.command), tuple(container.args))
 
@@ -157,6 +182,7 @@ def _importer(importer: ImporterSpec, inputs: Inputs) -> Importer:
         schema_version=importer.type_schema.schema_version or "0.0.1",
         metadata=typed(plain_struct(importer.metadata), "STRUCT"),
         reimport=importer.reimport,
+        to_workspace=importer.download_to_workspace,
     )
 
 
@@ -182,8 +208,38 @@ def _resources(given: Any) -> Resources:
     )
 
 
+def _importing(action: Action) -> Container | None:
+    return Container("") if isinstance(action, Importer) and action.to_workspace else None
+
+
 def _quantity(number: float, unit: str = "") -> str:
     return f"{render(number)}{unit}" if number else ""
+
+
+def _cached(node: Node) -> bool:
+    """Whether a step may be cached: not when it, or a sub-pipeline around it, is not to be."""
+    return node.task.caching_options.enable_cache and all(
+        scope.task.caching_options.enable_cache or not scope.task.HasField("caching_options")
+        for scope in _around(node)
+    )
+
+
+def _retry_of(node: Node) -> Retry | None:
+    """A step's own retry policy, else that of the innermost sub-pipeline around it that has one.
+
+    There is no such thing as trying a part of a DAG run again; what failed in it can be tried again.
+    """
+    for each in (node, *_around(node)):
+        if each.task.HasField("retry_policy"):
+            return _retry(each.task.retry_policy)
+    return None
+
+
+def _around(node: Node) -> Iterator[Node]:
+    parent = node.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
 
 
 def _retry(policy: PipelineTaskSpec.RetryPolicy) -> Retry:

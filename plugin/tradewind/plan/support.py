@@ -6,7 +6,7 @@ Everything found is refused by name and place, and nothing is ever dropped in si
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import (
     ComponentSpec,
@@ -20,6 +20,8 @@ from tradewind.errors import Problem
 from tradewind.ir.executors import ExecutorSpec
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
+from tradewind.plan.platform import platform_problems
+from tradewind.plan.settings import run_config_problems
 
 __all__ = ["unsupported"]
 
@@ -31,30 +33,38 @@ _LATER = "not supported yet"
 def unsupported(pipeline: Pipeline, executors: Mapping[str, ExecutorSpec]) -> Iterator[Problem]:
     """Yield a problem for each thing in a valid pipeline that cannot be run."""
     spec = pipeline.spec
-    for name in sorted(spec.root.input_definitions.artifacts):
+    for name, declared in sorted(spec.root.input_definitions.artifacts.items()):
+        if declared.is_optional:
+            continue  # never given
         place = step_into("$.root.inputDefinitions.artifacts", name)
         remedy = "use an importer, and a parameter for its uri"
         yield Problem(place, "a run cannot be given artifacts, only parameters", remedy)
     for name in sorted(_RESERVED & spec.root.dag.tasks.keys()):
         place = step_into("$.root.dag.tasks", name)
         yield Problem(place, "Tradewind has a task of this name in every DAG", "give it another name")
-    yield from _component(spec.root, "$.root")
+    scopes = {name for name, component in spec.components.items() if component.HasField("dag")}
+    yield from _component(spec.root, "$.root", scopes)
     for name, component in sorted(spec.components.items()):
-        yield from _component(component, step_into("$.components", name))
+        yield from _component(component, step_into("$.components", name), scopes)
     for label, executor in sorted(executors.items()):
         yield from _executor(executor, step_into("$.deploymentSpec.executors", label))
     if pipeline.platform is not None:
         yield from _platform(pipeline.platform)
+        yield from platform_problems(spec, pipeline.platform)
+    yield from run_config_problems(pipeline, executors)
 
 
-def _component(component: ComponentSpec, place: str) -> Iterator[Problem]:
-    if component.task_config_passthroughs:
-        yield Problem(f"{place}.taskConfigPassthroughs", f"passing task configuration through is {_LATER}")
+def _component(component: ComponentSpec, place: str, scopes: Collection[str]) -> Iterator[Problem]:
     if component.single_platform_specs:
-        yield Problem(f"{place}.singlePlatformSpecs", f"platform configuration of a component is {_LATER}")
+        message = "a component's own platform settings are read by no backend, and written by no KFP compiler"
+        yield Problem(f"{place}.singlePlatformSpecs", message, "move them to $platform, by executor")
     if component.WhichOneof("implementation") == "dag":
         for name, task in sorted(component.dag.tasks.items()):
-            yield from _task(task, step_into(f"{place}.dag.tasks", name))
+            where = step_into(f"{place}.dag.tasks", name)
+            yield from _task(task, where)
+            if task.caching_options.cache_key and task.component_ref.name in scopes:
+                message = "a cache key is for one component, and this is a pipeline of several"
+                yield Problem(f"{where}.cachingOptions.cacheKey", message, "set it on the tasks inside")
         yield from _outputs(component.dag, f"{place}.dag.outputs")
 
 
@@ -92,8 +102,6 @@ def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:
         yield Problem(
             f"{place}.container.lifecycle", "a check before the cache runs on Vertex AI only", "remove it"
         )
-    if kind == "importer" and executor.importer.download_to_workspace:
-        yield Problem(f"{place}.importer.downloadToWorkspace", f"workspaces are {_LATER}")
     if kind == "importer" and (executor.importer.properties or executor.importer.custom_properties):
         yield Problem(f"{place}.importer", "properties are of KFP's version 1", "use metadata")
 
@@ -108,13 +116,5 @@ def _platform(platform: PlatformSpec) -> Iterator[Problem]:
 
 
 def _kubernetes(single: SinglePlatformSpec, place: str) -> Iterator[Problem]:
-    for label, content in sorted(single.deployment_spec.executors.items()):
-        where = step_into(f"{place}.deploymentSpec.executors", label)
-        for key in sorted(content.fields):
-            yield Problem(
-                step_into(where, key), f"this kfp-kubernetes setting is {_LATER}", "use pod= of pipeline_dag"
-            )
-    for field, _ in single.pipelineConfig.ListFields():
-        yield Problem(f"{place}.pipelineConfig.{field.json_name}", f"this pipeline setting is {_LATER}")
     for key in sorted(single.config.fields):
         yield Problem(step_into(f"{place}.config", key), f"this platform setting is {_LATER}")

@@ -331,7 +331,6 @@ def test_platform_settings_are_refused_by_name() -> None:
         "platforms": {
             "kubernetes": {
                 "deploymentSpec": {"executors": {"exec-cc": {"imagePullPolicy": "Always"}, "exec-add": {}}},
-                "pipelineConfig": {"activeDeadlineSeconds": 60},
             }
         }
     }
@@ -339,7 +338,6 @@ def test_platform_settings_are_refused_by_name() -> None:
         plan.build(ir.loads(f"{text}---\n{yaml.safe_dump(platform)}"))
     assert [problem.place for problem in error.value.problems] == [
         "$platform.platforms.kubernetes.deploymentSpec.executors.exec-cc.imagePullPolicy",
-        "$platform.platforms.kubernetes.pipelineConfig.activeDeadlineSeconds",
     ]
     platform["platforms"]["kubernetes"] = {"deploymentSpec": {"executors": {"exec-cc": {}}}}
     assert plan.build(ir.loads(f"{text}---\n{yaml.safe_dump(platform)}"))
