@@ -17,7 +17,12 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-__all__ = ["descriptor", "message"]
+__all__ = ["CREATE_CLAIM_IMAGE", "DELETE_CLAIM_IMAGE", "descriptor", "message"]
+
+CREATE_CLAIM_IMAGE = "argostub/createpvc"
+DELETE_CLAIM_IMAGE = "argostub/deletepvc"
+"""Images that nobody has: what kfp-kubernetes writes for what a backend does by itself. No command goes with
+them."""
 
 _PACKAGE = "tradewind.kfp_kubernetes"
 

@@ -15,6 +15,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineDeploymen
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.ir import schema
 from tradewind.ir.executors import deployment, plain
+from tradewind.ir.kubernetes import CREATE_CLAIM_IMAGE, DELETE_CLAIM_IMAGE
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
 from tradewind.ir.types import declared_type
@@ -111,7 +112,8 @@ def _executors(executors: Mapping[str, Any]) -> Iterator[Problem]:
 def _container(container: Mapping[str, Any], place: str) -> Iterator[Problem]:
     if not (container.get("image") or "").strip():
         yield Problem(f"{place}.image", "is empty", "name a container image")
-    if not container.get("command") and not container.get("args"):
+    backend_s_own = container.get("image") in (CREATE_CLAIM_IMAGE, DELETE_CLAIM_IMAGE)
+    if not container.get("command") and not container.get("args") and not backend_s_own:
         message = "command and args are both empty, and KFP never uses the image's own entry point"
         yield Problem(place, message, "say what to run")
     for field in ("command", "args"):
