@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
 
 from tradewind.ir.executors import ContainerSpec, ExecutorSpec, ImporterSpec, plain, plain_struct
+from tradewind.ir.kubernetes import CREATE_CLAIM_IMAGE, DELETE_CLAIM_IMAGE
 from tradewind.ir.types import parameter_type
 from tradewind.plan.model import (
     Action,
@@ -40,10 +41,9 @@ from tradewind.plan.wiring import Inputs
 __all__ = ["make_step", "pipeline_parameters"]
 
 _VOLUME_ACTIONS: dict[str, Action] = {
-    "argostub/createpvc": CreateVolume(),
-    "argostub/deletepvc": DeleteVolume(),
+    CREATE_CLAIM_IMAGE: CreateVolume(),
+    DELETE_CLAIM_IMAGE: DeleteVolume(),
 }
-"""Images that do not exist: what kfp-kubernetes writes for what a backend does by itself."""
 
 
 def make_step(
