@@ -125,7 +125,7 @@ def _outputs(operator: RunEndOperator, context: Context) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, binding in operator.outputs.items():
         try:
-            value = evaluate(binding, upstream.run().parameters, upstream.output, {})
+            value = evaluate(binding, upstream.view(upstream.run(), {}), {})
         except TradewindError as error:
             operator.log.warning("The pipeline's output %r is unknown: %s", name, error)
             continue

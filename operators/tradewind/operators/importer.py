@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from tradewind.errors import FatalError
-from tradewind.operators.inputs import RunFacts, StepInputs, Upstream
+from tradewind.operators.inputs import StepInputs
 from tradewind.plan import evaluate, resolve_value
 from tradewind.plan.model import Importer, Step
+from tradewind.plan.view import Position, RunView
 
 __all__ = ["imported"]
 
 
 def imported(
-    step: Step, inputs: StepInputs, run: RunFacts, upstream: Upstream, placeholders: Mapping[str, str]
+    step: Step, inputs: StepInputs, view: RunView, at: Position
 ) -> dict[str, Any]:
     """Return the XCom of an importer.
 
@@ -27,13 +28,13 @@ def imported(
     action = step.action
     if not isinstance(action, Importer):
         raise TypeError(f"step {step.id!r} is no importer")
-    uri = evaluate(action.uri, run.parameters, upstream.output, placeholders)
+    uri = evaluate(action.uri, view, at)
     if not isinstance(uri, str) or not (uri.startswith("/") or ":/" in uri):
         raise FatalError(
             f"step {step.id!r} imports {uri!r}, which is no URI", remedy="Give it as scheme://place/path."
         )
     metadata = resolve_value(
-        dict(action.metadata), {"inputs": {"parameterValues": dict(inputs.parameters)}}, placeholders
+        dict(action.metadata), {"inputs": {"parameterValues": dict(inputs.parameters)}}, view.context
     )
     artifact_type = {"schemaTitle": action.schema_title, "schemaVersion": action.schema_version}
     return {

@@ -1,8 +1,4 @@
-"""What a step gets: the values and artifacts that its bindings stand for, looked up as seldom as possible.
-
-Every look into XCom is a request to Airflow's API server, so each upstream step is asked once, and a step
-without data from others asks for nothing but `run_start`.
-"""
+"""What a step gets: the values and artifacts that its bindings stand for, checked and typed."""
 
 from __future__ import annotations
 
@@ -10,78 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tradewind.errors import FatalError, RetryableError
-from tradewind.operators.settings import RUN_START
+from tradewind.errors import FatalError
 from tradewind.plan import coerce, evaluate
-from tradewind.plan.model import Binding, Step, StepArtifact, StepParameter
+from tradewind.plan.model import Binding, Step
+from tradewind.plan.view import NoValueError, Position, RunView
 
-__all__ = ["RunFacts", "StepInputs", "Upstream", "resolve_inputs"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What `run_start` returned, and whose run it is."""
-
-    dag_id: str
-    run_id: str
-    parameters: Mapping[str, Any]
-    job_id: str
-    job_name: str
-    tracking: Mapping[str, Any] | None
-
-
-class Upstream:
-    """The XComs of the run, each read once.
-
-    Args:
-        ti: the running task instance.
-    """
-
-    def __init__(self, ti: Any) -> None:
-        self._ti = ti
-        self._seen: dict[str, Mapping[str, Any]] = {}
-
-    def run(self) -> RunFacts:
-        """Return what `run_start` said.
-
-        Raises:
-            RetryableError: it said nothing.
-        """
-        start = self._pull(RUN_START)
-        run = start["run"]
-        return RunFacts(
-            dag_id=self._ti.dag_id,
-            run_id=self._ti.run_id,
-            parameters=start["parameters"],
-            job_id=run["job_id"],
-            job_name=run["job_name"],
-            tracking=start.get("tracking"),
-        )
-
-    def output(self, binding: StepParameter | StepArtifact) -> Any:
-        """Return an output parameter's value, or an output artifact's references.
-
-        Raises:
-            FatalError: the step has no such output.
-            RetryableError: the step left no result.
-        """
-        result = self._pull(binding.step)
-        part = "parameters" if isinstance(binding, StepParameter) else "artifacts"
-        try:
-            return result[part][binding.key]
-        except KeyError:
-            raise FatalError(f"step {binding.step!r} left no output {binding.key!r}") from None
-
-    def _pull(self, task_id: str) -> Mapping[str, Any]:
-        if task_id not in self._seen:
-            found = self._ti.xcom_pull(task_ids=task_id, map_indexes=-1)
-            if not isinstance(found, Mapping):
-                raise RetryableError(
-                    f"task {task_id!r} left no result in this run",
-                    remedy="Clear it, so that it runs again; its XCom was removed, or it was marked by hand.",
-                )
-            self._seen[task_id] = found
-        return self._seen[task_id]
+__all__ = ["StepInputs", "resolve_inputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,40 +22,51 @@ class StepInputs:
     artifacts: Mapping[str, list[Mapping[str, Any]]]
 
 
-def resolve_inputs(step: Step, run: RunFacts, upstream: Upstream, context: Mapping[str, str]) -> StepInputs:
+def resolve_inputs(step: Step, view: RunView, at: Position) -> StepInputs:
     """Look up a step's inputs; parameters are checked and typed.
 
+    A step that runs whatever happened before it goes without the values that were never made.
+
     Args:
-        context: values of KFP's constant placeholders.
+        at: the step's iteration.
 
     Raises:
         FatalError: a value is missing or does not fit; all of the step's are named.
         RetryableError: an upstream step left no result.
     """
-
-    def value(binding: Binding) -> Any:
-        return evaluate(binding, run.parameters, upstream.output, context)
-
     problems: list[str] = []
     parameters: dict[str, Any] = {}
-    for name, declared in step.parameters.items():
-        if declared.binding is None:
-            continue
-        where = f"step {step.id!r}, parameter {name!r}"
+    artifacts: dict[str, list[Mapping[str, Any]]] = {}
+
+    def look_up(binding: Binding, where: str) -> tuple[bool, Any]:
         try:
-            found = value(declared.binding)
-            parameters[name] = None if found is None else coerce(found, declared.type, where)
+            return True, evaluate(binding, view, at)
+        except NoValueError as error:
+            if step.wait != "end":
+                problems.append(f"{where}: {error.message}")
         except FatalError as error:
             problems.append(error.message)
         except KeyError as error:
             problems.append(f"{where}: the run has no parameter {error}")
+        return False, None
+
+    for name, declared in step.parameters.items():
+        if declared.binding is None:
+            continue
+        where = f"step {step.id!r}, parameter {name!r}"
+        there, value = look_up(declared.binding, where)
+        if there:
+            try:
+                parameters[name] = None if value is None else coerce(value, declared.type, where)
+            except FatalError as error:
+                problems.append(error.message)
+    for name, wanted in step.artifacts.items():
+        if wanted.binding is not None:
+            there, value = look_up(wanted.binding, f"step {step.id!r}, artifact {name!r}")
+            if there:
+                artifacts[name] = list(value)
     if problems:
         raise FatalError(
             "\n".join(problems), remedy="See what the steps and parameters before this one gave."
         )
-    artifacts = {
-        name: list(value(declared.binding))
-        for name, declared in step.artifacts.items()
-        if declared.binding is not None
-    }
     return StepInputs(parameters, artifacts)

@@ -1,50 +1,232 @@
-"""Where a value comes from, worked out at run time, as a pure function of what there is."""
+"""Where a value comes from and whether something happened: pure functions of a run that is going on.
+
+The two belong together: a condition is about values, and the value of `dsl.OneOf` depends on which of its
+branches happened. Both are asked for one reader at a time, at its position in the loops around it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tradewind.plan.model import Binding, Constant, PipelineInput, StepArtifact, StepParameter, Template
+from tradewind.errors import FatalError
+from tradewind.plan import conditions
+from tradewind.plan.model import (
+    Binding,
+    Collected,
+    Constant,
+    FinalStatus,
+    Guard,
+    Loop,
+    LoopItem,
+    OneOf,
+    PipelineInput,
+    Precondition,
+    Selected,
+    StepArtifact,
+    StepParameter,
+    Template,
+)
 from tradewind.plan.placeholders import resolve_value
+from tradewind.plan.values import typed
+from tradewind.plan.view import NoValueError, Position, RunView
 
-__all__ = ["evaluate", "steps_of"]
+__all__ = ["evaluate", "iteration_items", "steps_of", "unmet"]
+
+FAILED_STATES = frozenset({"failed", "upstream_failed"})
 
 
-def evaluate(
-    binding: Binding,
-    parameters: Mapping[str, Any],
-    output: Callable[[StepParameter | StepArtifact], Any],
-    context: Mapping[str, str],
-) -> Any:
+def evaluate(binding: Binding, view: RunView, at: Position) -> Any:
     """The value that a binding stands for.
 
     Args:
         binding: what to look up.
-        parameters: the run's pipeline parameters by name.
-        output: gives an output parameter's value, or an output artifact's list of references.
-        context: values of the constant placeholders (`tradewind.plan.placeholders.CONSTANTS`).
+        view: the run.
+        at: where the reader is.
 
     Raises:
-        KeyError: `parameters` lacks one; whatever `output` raises.
-        FatalError: a template's placeholder has no value.
+        NoValueError: what would have made the value was skipped or has failed.
+        FatalError: a placeholder, a part of a value or an item does not exist.
+        KeyError: the run lacks a parameter of the pipeline.
     """
-    if isinstance(binding, Constant):
-        return binding.value
-    if isinstance(binding, PipelineInput):
-        return parameters[binding.name]
-    if isinstance(binding, Template):
-        values = {
-            name: evaluate(inner, parameters, output, context) for name, inner in binding.inputs.items()
-        }
-        return resolve_value(binding.value, {"inputs": {"parameterValues": values}}, context)
-    return output(binding)
+    match binding:
+        case Constant(value):
+            return value
+        case PipelineInput(name):
+            return view.parameters[name]
+        case StepParameter() | StepArtifact():
+            return view.output(binding, at)
+        case Template(value, inputs):
+            values = {name: evaluate(inner, view, at) for name, inner in inputs.items()}
+            return resolve_value(value, {"inputs": {"parameterValues": values}}, view.context)
+        case Selected(inner, path):
+            return _select(evaluate(inner, view, at), path)
+        case LoopItem(loop):
+            return view.item(loop, at)
+        case Collected():
+            return list(_collect(binding, view, at))
+        case OneOf(options):
+            for option in options:
+                if unmet(option.precondition, view, at) is None:
+                    return evaluate(option.binding, view, at)
+            raise NoValueError("none of the branches that could give the value was taken")
+        case FinalStatus():
+            return _final_status(binding, view, at)
+
+
+def unmet(precondition: Precondition, view: RunView, at: Position) -> str | None:
+    """Say which part of a precondition does not hold; None when all of it does.
+
+    Raises:
+        FatalError: a condition cannot be evaluated.
+    """
+    for step in precondition.succeeded:
+        if "success" not in view.states(step, at):
+            return f"{step} was skipped"
+    for guard in precondition.guards:
+        if not _holds(guard, view, at):
+            return f"the condition of {guard.scope} is false"
+    return None
+
+
+def iteration_items(loop: Loop, view: RunView, at: Position) -> list[Any]:
+    """The items of a loop, for one iteration of those around it.
+
+    Returns:
+        JSON values, or lists of one artifact reference each: what `RunView.item` is to return.
+
+    Raises:
+        FatalError: they are no list.
+        NoValueError: what would have made them was skipped or has failed.
+    """
+    found = evaluate(loop.items, view, at)
+    if loop.artifacts:
+        return [[reference] for reference in found]
+    if isinstance(found, str):
+        found = typed(_parsed(found, f"the items of {loop.id}"), "LIST")
+    if not isinstance(found, list):
+        raise FatalError(
+            f"the items of {loop.id} are no list but {_short(found)}",
+            remedy="Give dsl.ParallelFor a list, or text that holds one as JSON.",
+        )
+    return found
 
 
 def steps_of(binding: Binding | None) -> set[str]:
-    """Ids of the steps whose outputs a binding needs."""
-    if isinstance(binding, StepParameter | StepArtifact):
-        return {binding.step}
-    if isinstance(binding, Template):
-        return {step for inner in binding.inputs.values() for step in steps_of(inner)}
-    return set()
+    """Ids of the steps whose outputs or states a binding needs."""
+    return set() if binding is None else set(_steps_of(binding))
+
+
+def _steps_of(binding: Binding) -> Iterator[str]:
+    match binding:
+        case StepParameter(step) | StepArtifact(step):
+            yield step
+        case Template(_, inputs):
+            for inner in inputs.values():
+                yield from _steps_of(inner)
+        case Selected(inner) | Collected(_, inner):
+            yield from _steps_of(inner)
+        case OneOf(options):
+            for option in options:
+                yield from option.precondition.succeeded
+                for guard in option.precondition.guards:
+                    for inner in guard.inputs.values():
+                        yield from _steps_of(inner)
+                yield from _steps_of(option.binding)
+        case FinalStatus(_, steps):
+            yield from steps
+
+
+def _holds(guard: Guard, view: RunView, at: Position) -> bool:
+    values = {name: evaluate(binding, view, at) for name, binding in guard.inputs.items()}
+    try:
+        return conditions.holds(guard.expression, values)
+    except FatalError as error:
+        raise FatalError(f"the condition of {guard.scope}: {error.message}", remedy=error.remedy) from error
+
+
+# --- parts of a value ---
+
+
+def _select(value: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        if isinstance(value, str):
+            value = _parsed(value, "a value of which a part is wanted")
+        try:
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        except (LookupError, TypeError, ValueError):
+            raise FatalError(f"there is no {key!r} in {_short(value)}") from None
+    return typed(value, "STRUCT")
+
+
+def _parsed(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise FatalError(f"{what} is no JSON: {_short(text)}") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# --- loops ---
+
+
+def _collect(collected: Collected, view: RunView, at: Position) -> Iterator[Any]:
+    flat = _is_flat(collected.binding)
+    for position in view.iterations(collected.loop, at):
+        try:
+            found = evaluate(collected.binding, view, position)
+        except NoValueError:
+            continue
+        if flat:
+            yield from found
+        else:
+            yield found
+
+
+def _is_flat(binding: Binding) -> bool:
+    """Whether what is collected comes as a list of what is wanted: inner loops do, and artifacts."""
+    match binding:
+        case StepArtifact() | Collected():
+            return True
+        case OneOf(options):
+            return any(_is_flat(option.binding) for option in options)
+    return False
+
+
+# --- final status ---
+
+_INTERNAL_WORDS: Mapping[str, str] = {
+    "SUCCEEDED": "COMPLETE",
+    "FAILED": "FAILED",
+    "NOT_TRIGGERED": "CANCELED",
+}
+_FAILED_PRECONDITION = 9  # google.rpc.Code, which KFP's documentation points to
+
+
+def _final_status(status: FinalStatus, view: RunView, at: Position) -> dict[str, Any]:
+    failed = []
+    ran = any_there = False
+    for step in status.steps:
+        states = view.states(step, at)
+        any_there = any_there or bool(states)
+        ran = ran or "success" in states
+        if any(state in FAILED_STATES for state in states):
+            failed.append(step)
+    state = "FAILED" if failed else "NOT_TRIGGERED" if any_there and not ran else "SUCCEEDED"
+    return {
+        "state": _INTERNAL_WORDS[state] if view.internal_state_words else state,
+        "pipelineTaskName": status.task,
+        "pipelineJobResourceName": view.context.get("pipeline_job_resource_name", ""),
+        "error": {"code": _FAILED_PRECONDITION, "message": _reasons(failed, view, at)} if failed else {},
+    }
+
+
+def _reasons(failed: Sequence[str], view: RunView, at: Position) -> str:
+    """What went wrong; a step that did not run since another failed has nothing to tell."""
+    told = [f"{step}: {error}" for step in failed if (error := view.error(step, at))]
+    return "\n".join(told) or f"failed: {', '.join(failed)}"

@@ -20,8 +20,17 @@ def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None
     Raises:
         FatalError: a condition cannot be evaluated.
     """
+    return broken(subject, view, at) or unmet(subject.precondition, view, at)
+
+
+def broken(subject: Step | Loop, view: RunView, at: Position) -> str | None:
+    """Say which failure keeps something from running; None when there is none, or Airflow's rules see to it.
+
+    What does not run for this reason is, for all that waits for it, not skipped but broken: `RunView.states`
+    calls it "upstream_failed".
+    """
     if subject.barrier and subject.wait != "end":
         for step in subject.upstream:
             if any(state in FAILED_STATES for state in view.states(step, at)):
                 return f"{step} failed in this iteration"
-    return unmet(subject.precondition, view, at)
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fixtures.plan_runs import OUTSIDE, PlanRun
 
 from tradewind import ir, plan
 from tradewind.errors import InvalidPipelineError
@@ -71,14 +72,15 @@ def test_a_template_is_filled_in_by_evaluate(wiring: Plan) -> None:
     binding = wiring.steps["sub-pipe.add"].parameters["y"].binding
     assert binding is not None
     name = "{{$.inputs.parameters['pipelinechannel--name']}} {{$.pipeline_job_name}}"  # data, never resolved
-    filled = plan.evaluate(
-        binding, {"name": name}, lambda source: pytest.fail(f"{source}"), {"pipeline_job_name": "j"}
-    )
+    run = PlanRun(wiring, {"name": name}, {"pipeline_job_name": "j"})
+    filled = plan.evaluate(binding, run, {})
     assert filled == f"hello pre {name} post j"
     binding = wiring.steps["ident"].parameters["d"].binding
     assert binding is not None
     assert plan.steps_of(binding) == {"cc"}
-    assert plan.evaluate(binding, {"name": "n"}, lambda source: [1, 2], {}) == {"a": "n", "b": [[1, 2], 3]}
+    run = PlanRun(wiring, {"name": "n"})
+    run.outputs["cc", OUTSIDE] = {"out": [1, 2]}
+    assert plan.evaluate(binding, run, {}) == {"a": "n", "b": [[1, 2], 3]}
 
 
 def test_defaults_of_a_component_stay_its_own(wiring: Plan) -> None:
