@@ -44,6 +44,8 @@ class Configuration:
         mlflow_token_secret: where pods find a token for MLflow.
         artifact_store: URI; None: MLflow's.
         pod_defaults: KubernetesPodOperator arguments for all steps.
+        workspace_claim: fields of the spec of every workspace's volume claim.
+        importer_image: image with Python, for importers that bring artifacts into a workspace.
         store_timeout_seconds: how long a pod waits for an artifact store that is away.
         end_budget_seconds: how long the end of a run waits for an MLflow server that is away.
     """
@@ -59,6 +61,8 @@ class Configuration:
     tracking: TrackingMode
     caching: bool
     pod_defaults: Mapping[str, Any]
+    workspace_claim: Mapping[str, Any]
+    importer_image: str
     store_timeout_seconds: int
     end_budget_seconds: int
 
@@ -82,6 +86,8 @@ def configuration() -> Configuration:
         tracking=_tracking("tracking"),
         caching=bool(conf.getboolean(SECTION, "caching", fallback=True)),
         pod_defaults=_json_object("pod_defaults"),
+        workspace_claim=_json_object("workspace_claim"),
+        importer_image=_text("importer_image") or "python:3.11",
         store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),
         end_budget_seconds=int(conf.getint(SECTION, "end_budget_seconds", fallback=120)),
     )

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tradewind.plan.run_config import RunConfig
+
 __all__ = ["RUN_END", "RUN_START", "STEPS_DONE", "RunSettings", "TrackingMode"]
 
 RUN_START = "run_start"
@@ -37,8 +39,8 @@ class RunSettings:
         cluster: Airflow connection of the Kubernetes cluster; None: as the deployment has it.
         namespace: of the pods; None: as the deployment or the connection has it.
         pod: KubernetesPodOperator arguments for every step of the pipeline; a step's own win over them.
-        pipeline_root: root of the pipeline's artifacts as compiled into it (`defaultPipelineRoot`), for
-            placeholders.
+        pipeline_root: root of the pipeline's artifacts as compiled into it (`defaultPipelineRoot`).
+        config: what the pipeline itself says about its runs.
     """
 
     pipeline: str
@@ -50,6 +52,7 @@ class RunSettings:
     namespace: str | None = None
     pod: Mapping[str, Any] = field(default_factory=dict)
     pipeline_root: str = ""
+    config: RunConfig = field(default_factory=RunConfig)
 
     @property
     def experiment_name(self) -> str:

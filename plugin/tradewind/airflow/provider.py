@@ -93,6 +93,20 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "and steps (``steps={...}``) override them.",
         example='{"service_account_name": "pipelines", "image_pull_policy": "IfNotPresent"}',
     ),
+    "workspace_claim": _option(
+        "string",
+        None,
+        "Fields of the spec of the volume claims that are made for runs with a workspace, as a JSON object.\n"
+        "What a pipeline says itself goes before it. Default: the cluster's storage class, and\n"
+        "``ReadWriteOnce``: then all pods of a run have to be on one node.",
+        example='{"storageClassName": "nfs", "accessModes": ["ReadWriteMany"]}',
+    ),
+    "importer_image": _option(
+        "string",
+        "python:3.11",
+        "Image of the pods that bring imported artifacts into a run's workspace; needs Python, and the\n"
+        "fsspec library of the artifacts' scheme.",
+    ),
     "store_timeout_seconds": _option(
         "integer",
         "300",

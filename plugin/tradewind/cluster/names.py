@@ -17,6 +17,7 @@ __all__ = [
     "STEP_LABEL",
     "TRY_LABEL",
     "StepIdentity",
+    "run_digest",
     "run_selector",
 ]
 
@@ -64,6 +65,11 @@ class StepIdentity:
     def selector(self) -> str:
         """Select this step's pods whose end nobody has taken in."""
         return f"{STEP_LABEL}={self.label},{COLLECTED_LABEL}!=true"
+
+
+def run_digest(dag_id: str, run_id: str) -> str:
+    """Return what stands for a run in names and labels."""
+    return _digest(dag_id, run_id)
 
 
 def run_selector(dag_id: str, run_id: str) -> str:

@@ -19,6 +19,7 @@ from tradewind.runtime.workspace import listed_artifacts
 __all__ = ["Staging"]
 
 THREADS = 8
+IN_WORKSPACE = "_kfp_workspace"  # in an artifact's metadata: its content lies in the run's workspace
 # Worth a line in the log.
 LARGE_BYTES, LONG_SECONDS = 50_000_000, 2.0
 
@@ -45,6 +46,10 @@ class Staging:
         for name, artifact in listed_artifacts(executor_input.get("inputs", {})):
             path = artifact.get("customPath")
             if not path:
+                continue
+            if (artifact.get("metadata") or {}).get(IN_WORKSPACE) is True:
+                if not os.path.exists(path):
+                    raise InputError(f"Input artifact {name!r}: there is nothing at {path} in the workspace")
                 continue
             os.makedirs(os.path.dirname(path), exist_ok=True)
             if not artifact.get("uri") or _has_no_content(artifact):

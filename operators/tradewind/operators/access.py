@@ -1,0 +1,65 @@
+"""How a worker reaches the cluster when it needs something there that is no pod of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tradewind.errors import ConfigurationError
+from tradewind.operators.configuration import configuration
+from tradewind.operators.pod_arguments import merge_pod_arguments
+from tradewind.operators.settings import RunSettings
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+__all__ = ["ClusterAccess", "cluster_access", "pipeline_pod_arguments"]
+
+_HOOK_ARGUMENTS = ("in_cluster", "config_file", "cluster_context")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """A client and a namespace: what `tradewind.cluster` asks for.
+
+    Attributes:
+        client: gives a CoreV1Api.
+        namespace: where the pods of the pipeline are.
+    """
+
+    client: Callable[[], CoreV1Api]
+    namespace: str
+
+
+def pipeline_pod_arguments(pipeline: RunSettings, step: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Merge the pod arguments of deployment, pipeline and, if given, one step."""
+    settings = configuration()
+    where = {
+        "kubernetes_conn_id": pipeline.cluster or settings.kubernetes_conn_id,
+        "namespace": pipeline.namespace or settings.namespace,
+    }
+    return merge_pod_arguments(where, settings.pod_defaults, pipeline.pod, step or {})
+
+
+def cluster_access(arguments: Mapping[str, Any]) -> ClusterAccess:
+    """Return how to reach the cluster that these pod arguments lead to.
+
+    Raises:
+        ConfigurationError: the connection cannot be used.
+    """
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+    from airflow.sdk.exceptions import AirflowException
+    from kubernetes.config import ConfigException
+
+    options = {name: arguments[name] for name in _HOOK_ARGUMENTS if name in arguments}
+    hook = KubernetesHook(conn_id=arguments["kubernetes_conn_id"], **options)
+    try:
+        namespace = arguments.get("namespace") or hook.get_namespace() or "default"
+        client = hook.core_v1_client
+    except (AirflowException, ConfigException, OSError) as error:
+        raise ConfigurationError(
+            f"the Airflow connection {hook.conn_id!r} cannot be used: {error}",
+            remedy="Correct it; [tradewind] kubernetes_conn_id says which one is used.",
+        ) from error
+    return ClusterAccess(lambda: client, namespace)
