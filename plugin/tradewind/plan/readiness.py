@@ -10,12 +10,7 @@ __all__ = ["broken", "skip_reason", "unmet"]
 
 
 def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None:
-    """Say why something is not to run; None when it is.
-
-    Args:
-        subject: a step, or a loop for one iteration of those around it.
-        view: asked for states only where Airflow's own rules cannot have decided.
-        at: the iteration.
+    """Say why something is not to run; None when it is: `broken`, else `unmet`.
 
     Raises:
         FatalError: a condition cannot be evaluated.
@@ -24,10 +19,12 @@ def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None
 
 
 def broken(subject: Step | Loop, view: RunView, at: Position) -> str | None:
-    """Say which failure keeps something from running; None when there is none, or Airflow's rules see to it.
+    """Say which failure keeps something from running; None when none does.
 
-    What does not run for this reason is, for all that waits for it, not skipped but broken: `RunView.states`
-    calls it "upstream_failed".
+    Args:
+        subject: a step, or a loop for one iteration of those around it.
+        view: asked for states only where Airflow's own rules cannot have decided.
+        at: the iteration.
     """
     if subject.barrier and subject.wait != "end":
         for step in subject.upstream:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from fixtures.plan_runs import OUTSIDE, PlanRun
 
+from fixtures.plan_runs import OUTSIDE, PlanRun
 from tradewind import ir, plan
 from tradewind.errors import InvalidPipelineError
 from tradewind.plan import (
