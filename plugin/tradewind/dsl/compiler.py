@@ -47,13 +47,13 @@ def compile(pipeline: BaseComponent) -> ir.Pipeline:
         InvalidPipelineError: the component cannot be used as a pipeline.
         FatalError: it is something else.
     """
-    if isinstance(pipeline, GraphComponent):
-        return pipeline.compiled
     if not isinstance(pipeline, BaseComponent):
         raise FatalError(
             f"A {type(pipeline).__name__} cannot be compiled.",
             remedy="Give a function with @dsl.pipeline or @dsl.component.",
         )
+    if pipeline.compiled is not None:
+        return pipeline.compiled
     trace = Trace(pipeline.name)
     with trace.running():
         callable_inputs = [
@@ -119,6 +119,8 @@ class _Compilation:
         self.spec.root.CopyFrom(self.interface.to_proto())
         if config is not None:
             config.write(self.platform)
+        # Before the blocks are written, since they put out what is returned from inside of them.
+        shown = {name: surfaced(channel, self.trace.root) for name, channel in returned.items()}
         for scope in self.trace.root.descendants():
             self._write_scope(
                 scope, self.spec.components[self.names[scope]] if scope.scope else self.spec.root
@@ -126,8 +128,8 @@ class _Compilation:
         for task in self.trace.tasks.values():
             if task.exit_of is not None:
                 self._write_task(task, self.spec.root.dag.tasks[task.name])
-        for name, channel in returned.items():
-            outputs.write(self.spec.root, name, [surfaced(channel, self.trace.root)])
+        for name, channel in shown.items():
+            outputs.write(self.spec.root, name, [channel])
         platform = self.platform if self.platform.platforms else None
         if found := at_most(check_nesting(self.spec)):
             raise InvalidPipelineError(self.trace.pipeline, found)

@@ -44,7 +44,12 @@ def write_container(
     if image:
         fields["image"].string_value = image
     if env:
-        fields["env"].CopyFrom(_environment(tuple(env.items())))
+        # A loaded component may bring an environment of its own; the task's wins.
+        own = {
+            entry.struct_value.fields["name"].string_value: entry.struct_value.fields["value"].string_value
+            for entry in component.struct_value.fields["env"].list_value.values
+        } if "env" in component.struct_value.fields else {}
+        fields["env"].CopyFrom(_environment(tuple({**own, **env}.items())))
     if resources:
         assign(fields["resources"], _resources(resources))
 
@@ -57,7 +62,8 @@ def _environment(env: tuple[tuple[str, str], ...]) -> Value:
     for name, text in env:
         entry = add().struct_value.fields
         entry["name"].string_value = name
-        entry["value"].string_value = text
+        if text:  # protobuf's JSON leaves an empty text out
+            entry["value"].string_value = text
     return value
 
 

@@ -22,6 +22,7 @@ from tradewind.ir.types import ParameterTypeName, declared_type
 __all__ = ["Task", "check_inputs", "choices", "misfit"]
 
 _INJECTED_PREFIX = "pipelinechannel--"
+_ITEM = "loop-item"
 _INJECTED = frozenset(
     {
         "base_image",
@@ -129,6 +130,11 @@ def _is_injected(name: str) -> bool:
     return name.startswith(_INJECTED_PREFIX) or name in _INJECTED
 
 
+def _is_item(name: str) -> bool:
+    """An item of a loop whose type the compiler cannot know says STRING, whatever it is."""
+    return name.startswith(_INJECTED_PREFIX) and _ITEM in name
+
+
 def _missing(task: Task, place: str) -> Iterator[Problem]:
     declared, inputs = task.component.input_definitions, task.spec.inputs
     absent = task.item_inputs | inputs.parameters.keys() | inputs.artifacts.keys()
@@ -164,7 +170,7 @@ def _parameter(
             scope = task.parent.input_definitions.parameters
             if source not in scope:
                 yield _no_scope_input(task, source, "parameters", where)
-            else:
+            elif not _is_item(source):
                 yield from _types(declared_type(scope[source]), kind, where)
         case "task_final_status":
             producer = given.task_final_status.producer_task
@@ -296,4 +302,9 @@ def _no_scope_input(task: Task, name: str, side: str, where: str) -> Problem:
     noun = side[:-1]
     if name in other:
         return Problem(where, f"input {name!r} of the pipeline around it is no {noun}")
+    if _ITEM in name and side == "parameters":
+        # The KFP SDK loses the items of loops in text, and the fields of items in settings (2.0 to 2.17).
+        message = f"the KFP SDK has compiled the item {name!r} of a loop to an input that is not there"
+        remedy = "give the item to the task as an argument of its own, or compile with `tradewind compile`"
+        return Problem(where, message, remedy)
     return Problem(where, f"the pipeline around it has no input {noun} {name!r}", choices(there, name))

@@ -1,0 +1,36 @@
+"""Several exit handlers: side by side, one waiting for another, one whose exit task is a pipeline."""
+
+from kfp import dsl
+
+
+@dsl.component
+def work(name: str) -> str:
+    return name
+
+
+@dsl.component
+def drop(table: str):
+    print("dropping", table)
+
+
+@dsl.component
+def tell(status: dsl.PipelineTaskFinalStatus, whom: str):
+    print(whom, status.pipeline_task_name, status.state)
+
+
+@dsl.pipeline
+def tidy(table: str, archive: bool = True):
+    dropped = drop(table=table)
+    with dsl.If(archive == True):
+        drop(table="archive").after(dropped)
+
+
+@dsl.pipeline
+def exit_handlers_several(table: str = "staging"):
+    with dsl.ExitHandler(tidy(table=table), name="load") as load:
+        loaded = work(name="load")
+        work(name=loaded.output)
+    with dsl.ExitHandler(tell(whom="team"), name="report"):
+        work(name="report").after(load)
+    with dsl.ExitHandler(tidy(table="other", archive=False), name="check"):
+        work(name="check")

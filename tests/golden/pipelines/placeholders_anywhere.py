@@ -1,0 +1,52 @@
+"""Placeholders in any place of a command line: first word, inside of words, more than one, metadata."""
+
+from kfp import dsl
+from kfp.dsl import ConcatPlaceholder, IfPresentPlaceholder
+
+
+@dsl.container_component
+def make(text: str, data: dsl.Output[dsl.Dataset]):
+    return dsl.ContainerSpec(
+        image="alpine:3.20",
+        command=["sh", "-c", 'mkdir -p "$(dirname "$1")"; echo "$0" > "$1"'],
+        args=[text, data.path],
+    )
+
+
+@dsl.container_component
+def run(
+    program: str,
+    data: dsl.Input[dsl.Dataset],
+    copy: dsl.Output[dsl.Dataset],
+    lines: dsl.OutputPath(int),
+    ratio: float = 0.5,
+    table: dict = {"a": [1, True]},
+    words: list = ["x"],
+    verbose: bool = False,
+    label: str = None,
+):
+    return dsl.ContainerSpec(
+        image="alpine:3.20",
+        command=[program, f"--from={data.path}", f"--to={copy.path}:{copy.uri}"],
+        args=[
+            f"{ratio}/{verbose}",
+            table,
+            words,
+            f"table={table}",
+            ConcatPlaceholder([program, "=", ConcatPlaceholder([ratio, ",", ratio])]),
+            IfPresentPlaceholder(
+                "label", then=["--label", ConcatPlaceholder(["<", label, ">"])], else_=["--plain"]
+            ),
+            "--lines",
+            lines,
+            data.metadata["rows"],
+            f"{data.uri}?{data.metadata['owner']}",
+        ],
+    )
+
+
+@dsl.pipeline
+def placeholders_anywhere(program: str = "cp", text: str = "a $(b) `c` {{d}}"):
+    made = make(text=text)
+    run(program=program, data=made.outputs["data"])
+    run(program="/bin/echo", data=made.outputs["data"], ratio=1.0, label="l", words=[], verbose=True)
