@@ -42,9 +42,31 @@ def open_run(operator: RunStartOperator, context: Context) -> dict[str, Any]:
     job_id = uuid.uuid5(NAMESPACE, key)
     return {
         "parameters": parameters,
-        "run": {"key": key, "job_id": str(job_id), "job_name": f"{pipeline.pipeline}-{job_id.hex[:8]}"},
+        "run": {
+            "key": key,
+            "job_id": str(job_id),
+            "job_name": f"{pipeline.pipeline}-{job_id.hex[:8]}",
+            **_limits(operator, context),
+        },
         "tracking": _track(operator, context, parameters),
     }
+
+
+def _limits(operator: RunStartOperator, context: Context) -> dict[str, Any]:
+    """What pipeline's config gives the run: the name of its workspace, the moment at which it has to end."""
+    found: dict[str, Any] = {}
+    config = operator.pipeline.config
+    if config.active_deadline:
+        dag_run: Any = context["dag_run"]
+        found["deadline"] = (
+            int((dag_run.start_date or dag_run.run_after).timestamp()) + config.active_deadline
+        )
+    if config.workspace is not None:
+        from tradewind.operators.workspace import open_workspace
+
+        ti: Any = context["ti"]
+        found["workspace"] = open_workspace(operator.pipeline, ti.dag_id, ti.run_id, operator.log)
+    return found
 
 
 def _track(operator: RunStartOperator, context: Context, parameters: dict[str, Any]) -> dict[str, Any] | None:

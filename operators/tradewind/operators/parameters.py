@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tradewind.errors import FatalError, TradewindError
 from tradewind.plan import coerce
 from tradewind.plan.model import PipelineParameter
+from tradewind.plan.values import one_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -81,7 +82,8 @@ def _value(
         if parameter.optional or (parameter.has_default and parameter.default is None):
             return None
         raise FatalError(f"parameter {name!r} has no value")
-    return coerce(value, parameter.type, f"parameter {name!r}")
+    where = f"parameter {name!r}"
+    return one_of(coerce(value, parameter.type, where), parameter.literals, where)
 
 
 def _dates(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from airflow.sdk.definitions._internal.types import NOTSET
 from tradewind.errors import Problem, TradewindError
 from tradewind.plan import coerce
 from tradewind.plan.model import ParameterType, PipelineParameter, Plan
+from tradewind.plan.values import one_of
 
 __all__ = ["TYPE_WORDS", "RunParams", "run_params"]
 
@@ -115,7 +116,8 @@ def _with_default(
     try:
         if value is None and not _may_be_none(parameter):
             raise TradewindError(f"must be {TYPE_WORDS[parameter.type]}, not None")
-        return replace(parameter, default=coerce(value, parameter.type, place), has_default=True)
+        default = one_of(coerce(value, parameter.type, place), parameter.literals, place)
+        return replace(parameter, default=default, has_default=True)
     except TradewindError as error:
         problems.append(Problem(place, error.message.removeprefix(f"{place}: "), error.remedy))
         return parameter
@@ -131,15 +133,17 @@ def _param(parameter: PipelineParameter, default: Any, *, nullable: bool = False
     nullable = nullable or default in (None, "")
     both = f"{parameter.description} ({note})" if parameter.description and note else ""
     description = both or note or parameter.description or None
-    return Param(default, description=description, schema=_schema(parameter.type, nullable=nullable))
+    return Param(default, description=description, schema=_schema(parameter, nullable=nullable))
 
 
 def _required(parameter: PipelineParameter) -> Param:
-    return Param(description=parameter.description or None, schema=_schema(parameter.type, nullable=False))
+    return Param(description=parameter.description or None, schema=_schema(parameter, nullable=False))
 
 
-def _schema(kind: ParameterType, *, nullable: bool) -> dict[str, Any]:
-    schema = dict(_SCHEMAS[kind])
+def _schema(parameter: PipelineParameter, *, nullable: bool) -> dict[str, Any]:
+    schema = dict(_SCHEMAS[parameter.type])
+    if parameter.literals:  # the form then has a list to choose from
+        schema["enum"] = [*parameter.literals, *([None] if nullable else [])]
     return schema | {"type": [schema["type"], "null"]} if nullable else schema
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tradewind.errors import FatalError
 from tradewind.plan.model import Step
-from tradewind.plan.values import coerce
+from tradewind.plan.values import coerce, one_of
 
 __all__ = ["WORKDIR", "executor_input"]
 
@@ -34,7 +34,8 @@ def executor_input(
         parameters: value of each input parameter that has a binding, by name. None for an optional one stays
             a null;
             parameters that are left out stay absent, and the component's own default applies.
-        artifacts: references of each input artifact that is given, by name: one, or any number for a list.
+        artifacts: references of each input artifact that is given, by name: one, or any number for a list. A
+            reference with a `customPath` keeps it: its content is there already.
         output_uri: where an output artifact goes, by its name.
         workdir: directory for all paths.
 
@@ -70,7 +71,7 @@ def _values(step: Step, parameters: Mapping[str, Any], problems: list[str]) -> d
                 problems.append(f"{where}: got no value, and is not optional")
                 continue
             try:
-                values[name] = coerce(value, declared.type, where)
+                values[name] = one_of(coerce(value, declared.type, where), declared.literals, where)
             except FatalError as error:
                 problems.append(error.message)
         elif not (declared.optional or declared.has_default):
@@ -99,7 +100,7 @@ def _references(
         paths = [f"{path}/{index}" for index in range(len(given))] if declared.is_list else [path]
         references[name] = {
             "artifacts": [
-                {**reference, "customPath": place} for reference, place in zip(given, paths, strict=True)
+                {"customPath": place, **reference} for reference, place in zip(given, paths, strict=True)
             ]
         }
     problems.extend(

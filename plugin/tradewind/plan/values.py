@@ -8,14 +8,14 @@ at run time.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tradewind.errors import FatalError
 from tradewind.plan.model import ParameterType
 from tradewind.plan.placeholders import render
 
-__all__ = ["coerce", "typed"]
+__all__ = ["coerce", "one_of", "typed"]
 
 _NAMES: Mapping[ParameterType, str] = {
     "STRING": "text",
@@ -86,6 +86,27 @@ def coerce(value: Any, parameter_type: ParameterType, where: str) -> Any:
         raise FatalError(f"{where}: wants {_NAMES[parameter_type]}, but got {type(value).__name__} {shown!r}")
     if parameter_type == "NUMBER_DOUBLE":
         return _float(value, where)
+    return value
+
+
+def one_of(value: Any, literals: Sequence[Any], where: str) -> Any:
+    """Return a value if it is one of those allowed.
+
+    Args:
+        value: of the parameter's type; None passes.
+        literals: what is allowed; empty: anything.
+        where: as of `coerce`.
+
+    Raises:
+        FatalError: it is none of them.
+    """
+    if (
+        literals
+        and value is not None
+        and all(value != each or type(value) is not type(each) for each in literals)
+    ):
+        allowed = ", ".join(repr(each) for each in literals)
+        raise FatalError(f"{where}: is {value!r}, but has to be one of {allowed}")
     return value
 
 

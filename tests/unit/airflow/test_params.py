@@ -232,3 +232,23 @@ def test_a_run_with_an_unknown_parameter_ends_before_its_first_step(run_dag: Any
     assert "parameter 'rwos' is none of the pipeline's (did you mean 'rows'?)" in str(
         result.errors["run_start"]
     )
+
+
+def test_a_parameter_of_a_few_values_is_a_choice():
+    from tradewind import ir
+
+    @dsl.component
+    def choose(size: str, level: int = 1): ...
+
+    spec = ir.loads(ir.dump(dsl.compile(choose))).spec
+    inputs = spec.root.input_definitions.parameters
+    for value in ("small", "large"):
+        inputs["size"].literals.add().string_value = value
+    for number in (1, 2):
+        inputs["level"].literals.add().number_value = number
+    pipeline = ir.Pipeline(spec, None, "choose.yaml")
+    params = pipeline_dag(pipeline).params
+    assert params.get_param("size").schema["enum"] == ["small", "large"]
+    assert params.get_param("level").schema == {"type": "integer", "enum": [1, 2]}
+    with pytest.raises(InvalidPipelineError, match=r"params\['level'\].*one of 1, 2"):
+        pipeline_dag(pipeline, params={"level": 3})

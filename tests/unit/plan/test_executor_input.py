@@ -17,6 +17,7 @@ from tradewind.plan import (
     coerce,
     executor_input,
 )
+from tradewind.plan.values import one_of
 
 STEP = Step(
     id="prepare.train",
@@ -177,3 +178,18 @@ def test_values_that_do_not(value: Any, kind: Any, says: str) -> None:
     assert error.value.message.startswith("step 'a', parameter 'p': ")
     assert says in error.value.message
     assert len(error.value.message) < 200
+
+
+def test_values_that_are_not_among_those_allowed() -> None:
+    assert one_of(2, (1, 2), "p") == 2
+    assert one_of(None, (1, 2), "p") is None
+    assert one_of("any", (), "p") == "any"
+    for value, allowed in ((3, (1, 2)), (True, (1, 2)), ("a", ("b",))):
+        with pytest.raises(FatalError, match=r"p: is .* one of"):
+            one_of(value, allowed, "p")
+
+
+def test_an_artifact_that_is_there_already_keeps_its_path() -> None:
+    there = {**DATA, "customPath": "/kfp-workspace/.artifacts/s3/b/x"}
+    made = make({"rows": 1, "name": "x"}, {"data": [there]})
+    assert made["inputs"]["artifacts"]["data"]["artifacts"][0]["customPath"] == there["customPath"]
