@@ -76,7 +76,13 @@ def test_an_older_sdk_s_file_comes_to_the_same_plan(path: Path, ours: dict[str, 
     assert match is not None, "documents of older SDKs are named sdk-<version>-<pipeline>.yaml"
     pipeline = ir.load(path)
     assert pipeline.spec.sdk_version == f"kfp-{match[1]}"
-    assert text_of(pipeline) == ours[match[2]]
+    assert without_versions(text_of(pipeline)) == without_versions(ours[match[2]])
+
+
+def without_versions(text: str) -> str:
+    """What changed between versions: the usual image; up to 2.7 a pipeline puts out all metrics in it."""
+    text = re.sub(r"^  in python:3\.\d+(?= |$)", "  in python", text, flags=re.MULTILINE)
+    return re.sub(r"^  output [\w-]+-(?:metrics|curves|best) = .*\n", "", text, flags=re.MULTILINE)
 
 
 def test_every_plan_file_has_its_pipeline() -> None:

@@ -149,7 +149,9 @@ def _action(action: model.Action) -> str:
         return f"python {action.function}{_rest(action, {'function', 'source'})}"
     if isinstance(action, model.Command):
         return f"command {_words(action.command)}" + (f" | {_words(action.args)}" if action.args else "")
-    return f"importer of {binding_text(action.uri)}{_rest(action, {'uri'})}"
+    if isinstance(action, model.Importer):
+        return f"importer of {binding_text(action.uri)}{_rest(action, {'uri'})}"
+    return f"{type(action).__name__}{_rest(action, set())}"
 
 
 def _words(command: Sequence[str]) -> str:
@@ -217,4 +219,11 @@ def _said(text: str) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=repr)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: sets (in an order that stays the same), mappings that cannot be changed."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return dict(value) if isinstance(value, Mapping) else repr(value)
