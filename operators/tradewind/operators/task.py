@@ -12,6 +12,7 @@ from tradewind.operators.inputs import StepInputs
 from tradewind.operators.storage import Places
 from tradewind.plan import executor_input, resolve
 from tradewind.plan.model import Command, PythonFunction, Resources, Step
+from tradewind.plan.resources import image_problem, resource_problems
 
 __all__ = ["PodTask", "read_message", "step_result"]
 
@@ -66,7 +67,6 @@ class PodTask:
         def filled(text: str) -> str:
             return resolve(text, described, context, defaults=defaults)
 
-        wanted = step.container.resources
         task: dict[str, Any] = {
             "protocol": PROTOCOL,
             "executor_input": described,
@@ -85,12 +85,34 @@ class PodTask:
         return cls(
             command=tuple(command),
             environment={name: _literal(value, filled(value)) for name, value in step.container.env},
-            image=filled(step.container.image),
-            resources=Resources(
-                **{item.name: filled(getattr(wanted, item.name)) for item in fields(Resources)}
-            ),
+            image=_image(step, filled(step.container.image)),
+            resources=_resources(step, filled),
             plain=plain,
         )
+
+
+def _image(step: Step, image: str) -> str:
+    """Check an image that the run has chosen."""
+    assert step.container is not None
+    problem = image_problem(image) if image != step.container.image else ""
+    if problem:
+        raise FatalError(f"step {step.id!r}: {problem}", remedy="See where the pipeline takes it from.")
+    return image
+
+
+def _resources(step: Step, filled: Callable[[str], str]) -> Resources:
+    """Return requests and limits; a setting whose value is null is not set."""
+    assert step.container is not None
+    found = {}
+    for item in fields(Resources):
+        template = getattr(step.container.resources, item.name)
+        value = filled(template).strip()
+        found[item.name] = "" if value == "null" and template != value else value
+    resources = Resources(**found)
+    problems = [f"step {step.id!r}: {problem}" for problem in resource_problems(resources)]
+    if problems:
+        raise FatalError("\n".join(problems), remedy="See where the pipeline takes it from.")
+    return resources
 
 
 def _python(action: PythonFunction, task: dict[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ from tradewind.plan.tree import Node
 from tradewind.plan.values import typed
 from tradewind.plan.wiring import Inputs
 
-__all__ = ["make_step", "pipeline_parameters"]
+__all__ = ["make_step", "pipeline_parameters", "resources_of"]
 
 _VOLUME_ACTIONS: dict[str, Action] = {
     CREATE_CLAIM_IMAGE: CreateVolume(),
@@ -190,12 +190,13 @@ def _container(container: ContainerSpec) -> Container:
     return Container(
         image=container.image,
         env=tuple((variable.name, variable.value) for variable in container.env),
-        resources=_resources(container.resources),
+        resources=resources_of(container),
     )
 
 
-def _resources(given: Any) -> Resources:
+def resources_of(container: ContainerSpec) -> Resources:
     """The texts of newer SDKs, else the numbers of older ones: cores, and memory in gigabytes."""
+    given = container.resources
     accelerator = given.accelerator
     count = accelerator.resource_count or (str(accelerator.count) if accelerator.count else "")
     return Resources(

@@ -7,6 +7,7 @@ Everything found is refused by name and place, and nothing is ever dropped in si
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, replace
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import (
     ComponentSpec,
@@ -17,11 +18,15 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import (
 )
 
 from tradewind.errors import Problem
-from tradewind.ir.executors import ExecutorSpec
+from tradewind.ir.executors import ContainerSpec, ExecutorSpec
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
+from tradewind.plan.model import Resources
+from tradewind.plan.placeholders import has_placeholders
 from tradewind.plan.platform import platform_problems
+from tradewind.plan.resources import resource_problems
 from tradewind.plan.settings import run_config_problems
+from tradewind.plan.steps import resources_of
 
 __all__ = ["unsupported"]
 
@@ -102,8 +107,24 @@ def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:
         yield Problem(
             f"{place}.container.lifecycle", "a check before the cache runs on Vertex AI only", "remove it"
         )
+    if kind == "container":
+        yield from _resources(executor.container, f"{place}.container.resources")
     if kind == "importer" and (executor.importer.properties or executor.importer.custom_properties):
         yield Problem(f"{place}.importer", "properties are of KFP's version 1", "use metadata")
+
+
+def _resources(container: ContainerSpec, place: str) -> Iterator[Problem]:
+    resources = resources_of(container)
+    if resources.accelerator_count not in ("", "0") and not resources.accelerator_type:
+        remedy = "say which: set_accelerator_type('nvidia.com/gpu')"
+        yield Problem(f"{place}.accelerator", "a number of accelerators without their type", remedy)
+    known = {
+        item.name: value
+        for item in fields(Resources)
+        if not has_placeholders(value := getattr(resources, item.name))
+    }
+    for problem in resource_problems(replace(Resources(), **known)):
+        yield Problem(place, problem)
 
 
 def _platform(platform: PlatformSpec) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ import yaml
 
 from tradewind import dsl, ir, plan
 from tradewind.errors import InvalidPipelineError
+from tradewind.plan.resources import image_problem
 from tradewind.plan.run_config import RunConfig, Workspace
 from tradewind.plan.task_config import TaskConfig
 
@@ -168,3 +169,33 @@ def test_an_optional_artifact_of_a_pipeline_is_not_given() -> None:
     (step,) = plan.build(dsl.compile(maybe)).steps.values()
     assert step.artifacts["data"].binding is None
     assert step.artifacts["data"].optional
+
+
+def test_resources_that_kubernetes_does_not_have_are_refused() -> None:
+    @dsl.pipeline
+    def wanting(memory: str = "1G"):
+        work().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(2).set_memory_limit(memory)
+        work().set_accelerator_type("NVIDIA_TESLA_K80")
+        work().set_accelerator_limit(2)
+
+    with pytest.raises(InvalidPipelineError) as error:
+        plan.build(dsl.compile(wanting))
+    (kind, count) = sorted(error.value.problems)
+    assert (kind.place, count.place) == (
+        "$.deploymentSpec.executors.exec-work-2.container.resources",
+        "$.deploymentSpec.executors.exec-work-3.container.resources.accelerator",
+    )
+    assert "'NVIDIA_TESLA_K80' is no name of a resource" in kind.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["python", "python:3.12", "ghcr.io/a/b-c/d_e:v1.2", "localhost:5000/x@sha256:" + "a" * 64, "[::1]:5/x"],
+)
+def test_names_of_images(image: str) -> None:
+    assert image_problem(image) == ""
+
+
+@pytest.mark.parametrize("image", ["", "Python", "a b", "x:", "-x", "a//b", "x@sha256:1", "$(touch x)"])
+def test_what_is_no_name_of_an_image(image: str) -> None:
+    assert image_problem(image)
