@@ -3,7 +3,7 @@ end.
 
 It runs whatever happened. Nothing here may turn a run that succeeded into one that failed, so MLflow and the
 cluster get a budget, and what could not be done is said in a warning (and, for MLflow, kept for the next run
-of the DAG).
+of the DAG). A run that failed where Airflow does not see it is told so (`tradewind.operators.outcome`).
 """
 
 from __future__ import annotations
@@ -11,29 +11,32 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tradewind.cluster import run_selector
 from tradewind.errors import FatalError, TradewindError, UnreachableError
 from tradewind.operators.configuration import configuration
-from tradewind.operators.inputs import Upstream
+from tradewind.operators.evidence import RunEvidence
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.opening import run_links, run_record
-from tradewind.operators.outcome import was_cut_short
+from tradewind.operators.outcome import shows_failure, was_cut_short
 from tradewind.operators.pending import PENDING_KEY, earlier_pending, pending_run, write_pending
-from tradewind.operators.settings import RUN_START, STEPS_DONE
-from tradewind.operators.step_tracking import TRACKING_KEY
+from tradewind.operators.settings import RUN_START
+from tradewind.operators.view import RunFacts, TaskView
+from tradewind.operators.xcoms import RunXComs
 from tradewind.plan import evaluate
+from tradewind.plan.view import NoValueError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from tradewind.operators.run import RunEndOperator
     from tradewind.tracking import PipelineRunRecord, TrackedRun, Tracker
+    from tradewind.tracking.records import Status
 
 __all__ = ["close_run"]
 
-BAD = ("failed", "upstream_failed")
+MOST_NAMED = 20
 PAUSE_SECONDS = 3.0
 
 
@@ -41,33 +44,24 @@ def close_run(operator: RunEndOperator, context: Context) -> dict[str, Any]:
     """Close a run; returns the XCom of `run_end`.
 
     Raises:
-        FatalError: the run was ended by hand, see `tradewind.operators.outcome`.
+        FatalError: the run was ended by hand, or a step failed and Airflow would not see it; see
+            `tradewind.operators.outcome`.
         TradewindError: MLflow stayed away and tracking is required.
     """
-    states = _states(operator, context)
-    ti: Any = context["ti"]
-    cut_short = was_cut_short(states, lambda step: ti.xcom_pull(task_ids=step) is not None)
-    status = _status(states, cut_short)
+    xcoms = RunXComs(context["ti"])
+    evidence = RunEvidence(operator.plan, xcoms)
+    cut_short = was_cut_short(operator.plan, evidence.states, evidence)
+    failed = evidence.failures()
+    status: Status = "KILLED" if cut_short else "FAILED" if failed or evidence.is_broken() else "FINISHED"
     if status != "FINISHED":
         _remove_pods(operator, context)
-    pending = _track(operator, context, states, status)
+    pending = _track(operator, context, xcoms, evidence, status)
     if cut_short:
         raise FatalError("The run was ended by hand before all of its steps had run.")
+    if failed and not shows_failure(evidence.states, operator.last_steps):
+        more = [f"and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
+        raise FatalError("\n  ".join(["The run failed:", *failed[:MOST_NAMED], *more]))
     return {"status": status, "pending": len(pending)}
-
-
-def _states(operator: RunEndOperator, context: Context) -> dict[str, str]:
-    """Return the states of the steps' task instances; mapped ones have an index behind their name."""
-    ti: Any = context["ti"]
-    found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
-    own = {ti.task_id, RUN_START, STEPS_DONE}
-    return {name: str(state) for name, state in (found.get(ti.run_id) or {}).items() if name not in own}
-
-
-def _status(states: Mapping[str, str], cut_short: bool) -> Literal["FINISHED", "FAILED", "KILLED"]:
-    if cut_short:
-        return "KILLED"
-    return "FAILED" if any(state in BAD for state in states.values()) else "FINISHED"
 
 
 def _remove_pods(operator: RunEndOperator, context: Context) -> None:
@@ -84,11 +78,11 @@ def _remove_pods(operator: RunEndOperator, context: Context) -> None:
 
 
 def _track(
-    operator: RunEndOperator, context: Context, states: Mapping[str, str], status: Any
+    operator: RunEndOperator, context: Context, xcoms: RunXComs, evidence: RunEvidence, status: Status
 ) -> list[dict[str, Any]]:
     ti: Any = context["ti"]
     tracking = Tracking.of(operator.pipeline, operator.log)
-    start = ti.xcom_pull(task_ids=RUN_START, map_indexes=-1)
+    start = xcoms.one(RUN_START)
     if tracking is None or not start or start.get("tracking") is None:
         return []
     begun = run_record(operator.pipeline, context, start["parameters"])
@@ -96,9 +90,9 @@ def _track(
         begun,
         status=status,
         end_ms=int(time.time() * 1000),
-        outputs=_outputs(operator, context) if status == "FINISHED" else {},
+        outputs=_outputs(operator, ti, xcoms) if status == "FINISHED" else {},
     )
-    steps = _pending_steps(ti, states)
+    steps = evidence.parked()
     earlier = earlier_pending(ti) if start["tracking"].get("earlier_left") else []
     pending = [*earlier, *([pending_run(begun), *steps] if steps else [])]
     left = _write(tracking, operator, record, pending, start["tracking"])
@@ -106,26 +100,14 @@ def _track(
     return left
 
 
-def _pending_steps(ti: Any, states: Mapping[str, str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for task_id, state in states.items():
-        if state == "success":
-            parked = (ti.xcom_pull(task_ids=task_id) or {}).get("parked")
-        elif state == "failed":
-            parked = (ti.xcom_pull(task_ids=task_id, key=TRACKING_KEY) or {}).get("pending")
-        else:
-            continue
-        if parked:
-            found.append({"kind": "step", "record": parked})
-    return found
-
-
-def _outputs(operator: RunEndOperator, context: Context) -> dict[str, Any]:
-    upstream = Upstream(context["ti"])
+def _outputs(operator: RunEndOperator, ti: Any, xcoms: RunXComs) -> dict[str, Any]:
+    view = TaskView(xcoms, RunFacts.of(ti, xcoms), operator.nest, {}, {})
     found: dict[str, Any] = {}
-    for name, binding in operator.outputs.items():
+    for name, binding in operator.plan.outputs.items():
         try:
-            value = evaluate(binding, upstream.view(upstream.run(), {}), {})
+            value = evaluate(binding, view, {})
+        except NoValueError:
+            continue  # of a step that a condition kept from running
         except TradewindError as error:
             operator.log.warning("The pipeline's output %r is unknown: %s", name, error)
             continue

@@ -16,7 +16,8 @@ from typing import Any, cast, get_args
 from airflow.sdk.configuration import conf
 
 from tradewind.errors import ConfigurationError
-from tradewind.operators.settings import TrackingMode
+from tradewind.operators.durations import seconds_of
+from tradewind.operators.settings import FinalStatusWords, TrackingMode
 
 __all__ = ["Configuration", "SecretKey", "configuration"]
 
@@ -43,10 +44,15 @@ class Configuration:
         mlflow_ui_uri: MLflow as people reach it, for links; None: as workers do.
         mlflow_token_secret: where pods find a token for MLflow.
         artifact_store: URI; None: MLflow's.
+        artifact_store_volume: of a `file://` store: a volume of a pod's spec with `mountPath`; empty: none.
+        artifact_store_secret: Kubernetes secret whose keys pods get as variables, for an object store.
+        artifact_store_conn_id: Airflow connection by which workers reach an object store.
+        cache_ttl: age in seconds from which an earlier result no longer counts; None: never.
         pod_defaults: KubernetesPodOperator arguments for all steps.
         workspace_claim: fields of the spec of every workspace's volume claim.
         importer_image: image with Python, for importers that bring artifacts into a workspace.
         store_timeout_seconds: how long a pod waits for an artifact store that is away.
+        final_status: the words in which exit tasks are told how things ended.
         end_budget_seconds: how long the end of a run waits for an MLflow server that is away.
     """
 
@@ -60,11 +66,16 @@ class Configuration:
     artifact_store: str | None
     tracking: TrackingMode
     caching: bool
+    cache_ttl: float | None
+    artifact_store_volume: Mapping[str, Any]
+    artifact_store_secret: str | None
+    artifact_store_conn_id: str | None
     pod_defaults: Mapping[str, Any]
     workspace_claim: Mapping[str, Any]
     importer_image: str
     store_timeout_seconds: int
     end_budget_seconds: int
+    final_status: FinalStatusWords
 
 
 @functools.cache
@@ -83,13 +94,18 @@ def configuration() -> Configuration:
         mlflow_ui_uri=_text("mlflow_ui_uri"),
         mlflow_token_secret=_secret("mlflow_token_secret"),
         artifact_store=_text("artifact_store"),
-        tracking=_tracking("tracking"),
+        tracking=cast(TrackingMode, _word("tracking", "on", get_args(TrackingMode))),
         caching=bool(conf.getboolean(SECTION, "caching", fallback=True)),
+        cache_ttl=_duration("cache_ttl"),
+        artifact_store_volume=_volume("artifact_store_volume"),
+        artifact_store_secret=_text("artifact_store_secret"),
+        artifact_store_conn_id=_text("artifact_store_conn_id"),
         pod_defaults=_json_object("pod_defaults"),
         workspace_claim=_json_object("workspace_claim"),
         importer_image=_text("importer_image") or "python:3.11",
         store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),
         end_budget_seconds=int(conf.getint(SECTION, "end_budget_seconds", fallback=120)),
+        final_status=cast(FinalStatusWords, _word("final_status", "documented", get_args(FinalStatusWords))),
     )
 
 
@@ -111,13 +127,30 @@ def _secret(option: str) -> SecretKey | None:
     return SecretKey(name, key)
 
 
-def _tracking(option: str) -> TrackingMode:
-    value = (_text(option) or "on").lower()
-    if value not in get_args(TrackingMode):
+def _duration(option: str) -> float | None:
+    value = _text(option)
+    return None if value is None else seconds_of(value, f"[{SECTION}] {option}")
+
+
+def _volume(option: str) -> Mapping[str, Any]:
+    value = _json_object(option)
+    kinds = value.keys() - {"name", "mountPath"}
+    path = str(value.get("mountPath") or "")
+    if value and (len(kinds) != 1 or not path.startswith("/")):
         raise ConfigurationError(
-            f"[{SECTION}] {option} is {value!r}", remedy=f"Use one of {', '.join(get_args(TrackingMode))}."
+            f"[{SECTION}] {option} must be one volume of a pod, with its mountPath",
+            remedy='For example {"mountPath": "/data", "persistentVolumeClaim": {"claimName": "data"}}.',
         )
-    return cast(TrackingMode, value)
+    return value
+
+
+def _word(option: str, default: str, words: tuple[str, ...]) -> str:
+    value = (_text(option) or default).lower()
+    if value not in words:
+        raise ConfigurationError(
+            f"[{SECTION}] {option} is {value!r}", remedy=f"Use one of {', '.join(words)}."
+        )
+    return value
 
 
 def _json_object(option: str) -> Mapping[str, Any]:

@@ -1,13 +1,13 @@
 """One try of a step, from its inputs to its XCom.
 
-In this order, so that nothing is waited for that is not needed yet: inputs, cache, MLflow's run (its id goes
-into the pod), pod; the links while the pod runs, if it takes its time. A cache hit and an importer end before
-anything of Kubernetes is imported. What MLflow could not take is parked in XCom for `run_end`.
+In this order, so that nothing is waited for that is not needed yet: conditions, inputs, cache, MLflow's run
+(its id goes into the pod), pod; the links while the pod runs, if it takes its time. A skipped step, a cache
+hit and an importer end before anything of Kubernetes is imported. What MLflow could not take is parked in
+XCom for `run_end`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,12 +19,17 @@ from tradewind.operators.caching import StepCache
 from tradewind.operators.configuration import configuration
 from tradewind.operators.failures import airflow_errors
 from tradewind.operators.importer import imported
-from tradewind.operators.inputs import StepInputs, Upstream, resolve_inputs
+from tradewind.operators.inputs import StepInputs, resolve_inputs
+from tradewind.operators.labels import LABEL, iteration_label
+from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.pod_arguments import merge_pod_arguments
 from tradewind.operators.request import PodRequest
+from tradewind.operators.skipping import leave_trace, skip_unless_ready
 from tradewind.operators.step_tracking import StepTracking
-from tradewind.operators.storage import Places, fetch, require_store
+from tradewind.operators.storage import Places, fetch, require_store, store_arguments
 from tradewind.operators.task import PodTask, read_message, step_result
+from tradewind.operators.view import RunFacts, TaskView, position_of
+from tradewind.operators.xcoms import ERROR_KEY, RunXComs, indexed
 from tradewind.plan.model import Importer
 
 if TYPE_CHECKING:
@@ -74,19 +79,25 @@ class StepExecution:
             with airflow_errors():
                 result = self._run()
             parked = self._tracking.parked if self._tracking is not None else None
-            return {**result, "parked": parked} if parked else result
+            return self._indexed({**result, "parked": parked} if parked else result)
         except StepKilled:
             self._end_badly("KILLED", "the task was killed")
             raise AirflowException("The step was killed, and its pod with it.") from None
         except AirflowTaskTimeout:
-            self._end_badly("FAILED", "the task ran longer than its execution_timeout")
+            why = "the task ran longer than its execution_timeout"
+            self._end_badly("FAILED", why)
+            self._leave_error(why)
             raise
-        except AirflowException:
+        except AirflowSkipException:
+            raise
+        except AirflowException as error:
+            self._leave_error(str(error))
             raise
         except Exception as error:
             # An error of the author's callbacks, or of ours. The pod, if any, is left to a retry or to
             # run_end.
             self._close_record("FAILED", f"{type(error).__name__}: {error}")
+            self._leave_error(f"{type(error).__name__}: {error}")
             raise
         finally:
             self._running = False
@@ -108,17 +119,32 @@ class StepExecution:
     # --- the way -------------------------------------------------------------------------------------------
 
     def _run(self) -> dict[str, Any]:
-        upstream = Upstream(self._ti)
-        run = upstream.run()
-        placeholders = self._placeholders(run.job_id, run.job_name)
-        inputs = resolve_inputs(self._step, run, upstream, placeholders)
+        step, index = self._step, self._identity.map_index
+        xcoms = RunXComs(self._ti)
+        run = RunFacts.of(self._ti, xcoms)
+        placeholders = constant_placeholders(
+            self._context,
+            run,
+            self._pipeline,
+            task=step.id.rpartition(".")[2],
+            uuid=self._identity.label,
+        )
+        nest = self._operator.nest
+        at = position_of(step.loop, index, nest, xcoms)
+        words = self._pipeline.final_status or configuration().final_status
+        view = TaskView(xcoms, run, nest, at, placeholders, engine_words=words == "engine")
+        self._context[LABEL] = iteration_label(step.loop, index, nest, xcoms)  # type: ignore[literal-required]
+        skip_unless_ready(step, view, at, self._ti, index)
+        inputs = resolve_inputs(step, view, at)
         self._tracking = StepTracking(self._operator, self._identity, inputs, run, self._ti)
-        if isinstance(self._step.action, Importer):
-            result = imported(self._step, inputs, run, upstream, placeholders)
+        if isinstance(step.action, Importer):
+            result = imported(step, inputs, view, at)
             self._tracking.write(result)
             return result
-        require_store(self._step, self._pipeline)
-        cache = StepCache.of(self._step, self._pipeline, inputs, self._pod_arguments())
+        require_store(step, self._pipeline, self._all_pod_arguments())
+        cache = StepCache.of(
+            step, self._pipeline, inputs, self._pod_arguments(), self._operator, self._context
+        )
         if cache is not None:
             hit = cache.lookup(self._operator.log)
             if hit is not None:
@@ -145,8 +171,9 @@ class StepExecution:
             found = step_result(self._step, outcome.message, fetch)
             result = {**found, "cached_from": None}
             tracking.finish(result)
-        except AirflowSkipException:
+        except AirflowSkipException as error:
             tracking.finish({})
+            leave_trace(self._ti, self._identity.map_index, str(error))
             raise
         except (TradewindError, AirflowException) as error:
             tracking.fail(error)
@@ -154,7 +181,7 @@ class StepExecution:
         finally:
             pod.collected()
         if cache is not None:
-            cache.store(result, tracking.source(), self._operator.log)
+            cache.store(result, tracking.source(), self._operator.log, outcome.image_id)
         return result
 
     def _adopt(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> bool:
@@ -185,12 +212,16 @@ class StepExecution:
             protocol=tracking.pod_environment(),
             secrets=tracking.pod_secrets(),
             resources=task.resources,
-            arguments=self._pod_arguments(),
+            arguments=self._all_pod_arguments(),
             plain=task.plain,
         )
         pod = StepPodOperator(request=request, context=self._context, read_result=read_message)
         pod.prepare()
         return pod
+
+    def _all_pod_arguments(self) -> dict[str, Any]:
+        """The pod's arguments, with those by which it reaches the artifact store."""
+        return merge_pod_arguments(store_arguments(self._pipeline), self._pod_arguments())
 
     def _pod_arguments(self) -> dict[str, Any]:
         settings = configuration()
@@ -200,19 +231,13 @@ class StepExecution:
         }
         return merge_pod_arguments(where, settings.pod_defaults, self._pipeline.pod, self._operator.pod)
 
-    def _placeholders(self, job_id: str, job_name: str) -> dict[str, str]:
-        dag_run: Any = self._context["dag_run"]
-        created = dag_run.run_after or dag_run.start_date
-        return {
-            "pipeline_job_name": job_name,
-            "pipeline_job_resource_name": job_name,
-            "pipeline_job_uuid": job_id,
-            "pipeline_task_name": self._step.id.rpartition(".")[2],
-            "pipeline_task_uuid": self._identity.label,
-            "pipeline_root": self._pipeline.pipeline_root,
-            "pipeline_job_create_time_utc": _utc(created),
-            "pipeline_job_schedule_time_utc": _utc(dag_run.logical_date or created),
-        }
+    def _indexed(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        return indexed(value, self._identity.map_index)
+
+    def _leave_error(self, message: str) -> None:
+        """Say why the step failed, for exit tasks and `run_end`."""
+        left = self._indexed({"message": message, "step": self._step.id})
+        self._ti.xcom_push(key=ERROR_KEY, value=left)
 
     def _end_badly(self, status: Literal["FAILED", "KILLED"], why: str) -> None:
         """Delete the pod, close the step's MLflow run: within the seconds that a dying process has."""
@@ -227,7 +252,3 @@ class StepExecution:
 
 def _map_index(ti: Any) -> int:
     return -1 if ti.map_index is None else int(ti.map_index)
-
-
-def _utc(moment: Any) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment.timestamp())) if moment else ""

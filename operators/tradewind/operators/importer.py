@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tradewind.errors import FatalError
@@ -14,9 +13,7 @@ from tradewind.plan.view import Position, RunView
 __all__ = ["imported"]
 
 
-def imported(
-    step: Step, inputs: StepInputs, view: RunView, at: Position
-) -> dict[str, Any]:
+def imported(step: Step, inputs: StepInputs, view: RunView, at: Position) -> dict[str, Any]:
     """Return the XCom of an importer.
 
     The artifact is taken as it is: whether it exists is seen by the step that reads it, and its content has

@@ -2,7 +2,8 @@
 
 `run_start` works out the run's parameters before any pod is paid for, and makes the parent run in MLflow. A
 wrong parameter is one error here instead of a failed pod somewhere. `run_end` is a teardown: it runs whatever
-happened, also after the run was marked by hand, and never decides the run's state.
+happened, also after the run was marked by hand, and decides the run's state only where Airflow would take a
+failure for a success (`tradewind.operators.outcome`).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from tradewind.operators.links import ArtifactsLink, MlflowRunLink
+from tradewind.operators.nest import LoopNest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from tradewind.operators.settings import RunSettings
-    from tradewind.plan.model import Binding, PipelineParameter
+    from tradewind.plan.model import PipelineParameter, Plan
 
 __all__ = ["RunEndOperator", "RunStartOperator"]
 
@@ -72,31 +74,36 @@ class RunEndOperator(BaseOperator):
 
     Args:
         pipeline: the settings that all tasks of the DAG share.
-        steps: the task ids of the pipeline's steps.
-        outputs: the pipeline's outputs.
+        plan: the pipeline's plan.
+        last_steps: ids of the steps that come last: those in which Airflow looks for the run's state.
     """
 
     ui_color = "#e6f4ea"
     template_fields: Collection[str] = ()
-    shallow_copy_attrs = ("pipeline", "steps", "outputs")
+    shallow_copy_attrs = ("pipeline", "plan", "nest", "last_steps")
     operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = _LINKS  # type: ignore[misc]
 
     def __init__(
         self,
         *,
         pipeline: RunSettings,
-        steps: Collection[str],
-        outputs: Mapping[str, Binding] | None = None,
+        plan: Plan,
+        last_steps: Collection[str],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.pipeline = pipeline
-        self.steps = tuple(steps)
-        self.outputs = outputs or {}
+        self.plan = plan
+        self.nest = LoopNest.of(plan)
+        self.last_steps = tuple(last_steps)
         self.links: dict[str, str] = {}
 
     def execute(self, context: Context) -> dict[str, Any] | None:
-        """Close the run. Never fails because MLflow or the cluster is away, unless tracking is required."""
+        """Close the run. Never fails because MLflow or the cluster is away, unless tracking is required.
+
+        Raises:
+            AirflowFailException: the run failed, and its last steps do not show it.
+        """
         from tradewind.operators.closing import close_run
         from tradewind.operators.failures import airflow_errors
 

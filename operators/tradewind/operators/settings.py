@@ -14,13 +14,16 @@ from typing import Any, Literal
 
 from tradewind.plan.run_config import RunConfig
 
-__all__ = ["RUN_END", "RUN_START", "STEPS_DONE", "RunSettings", "TrackingMode"]
+__all__ = ["RUN_END", "RUN_START", "STEPS_DONE", "FinalStatusWords", "RunSettings", "TrackingMode"]
 
 RUN_START = "run_start"
 RUN_END = "run_end"
 STEPS_DONE = "steps_done"
 
 TrackingMode = Literal["on", "off", "required"]
+
+FinalStatusWords = Literal["documented", "engine"]
+"""Of a final status: SUCCEEDED and FAILED as KFP documents it, COMPLETE and FAILED as its engine says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class RunSettings:
             deployment has it (`[tradewind] tracking`).
         caching: switches the step cache for the whole pipeline; None: as the deployment has it. A step's own
             caching options can only switch it off.
+        cache_ttl: age in seconds from which an earlier result no longer counts; None: as the deployment has
+            it.
         artifact_store: URI below which steps keep artifacts; None: as the deployment has it, MLflow's
             artifact store if it says nothing.
         cluster: Airflow connection of the Kubernetes cluster; None: as the deployment has it.
@@ -41,18 +46,21 @@ class RunSettings:
         pod: KubernetesPodOperator arguments for every step of the pipeline; a step's own win over them.
         pipeline_root: root of the pipeline's artifacts as compiled into it (`defaultPipelineRoot`).
         config: what the pipeline itself says about its runs.
+        final_status: the words in which exit tasks are told how things ended; None: as the deployment has it.
     """
 
     pipeline: str
     experiment: str = ""
     tracking: TrackingMode | None = None
     caching: bool | None = None
+    cache_ttl: float | None = None
     artifact_store: str | None = None
     cluster: str | None = None
     namespace: str | None = None
     pod: Mapping[str, Any] = field(default_factory=dict)
     pipeline_root: str = ""
     config: RunConfig = field(default_factory=RunConfig)
+    final_status: FinalStatusWords | None = None
 
     @property
     def experiment_name(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from tradewind.operators.links import ArtifactsLink, MlflowRunLink
+from tradewind.operators.nest import NO_LOOPS, LoopNest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +33,7 @@ class StepOperator(BaseOperator):
     Args:
         step: the step, as in the pipeline's plan.
         pipeline: the settings that all tasks of the DAG share.
+        nest: the loops of the plan; None for a pipeline without any.
         pod: KubernetesPodOperator arguments for this step; they win over those of the pipeline and the
             deployment. Strings in them may be templates, they come from the DAG's author.
         kwargs: arguments of any Airflow task: retries, pool, execution_timeout, ...
@@ -39,18 +41,25 @@ class StepOperator(BaseOperator):
 
     ui_color = "#e8f1fb"
     template_fields: Collection[str] = ()
-    shallow_copy_attrs = ("step", "pipeline", "pod")
+    shallow_copy_attrs = ("step", "pipeline", "nest", "pod")
     operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = (  # type: ignore[misc]
         MlflowRunLink(),
         ArtifactsLink(),
     )
 
     def __init__(
-        self, *, step: Step, pipeline: RunSettings, pod: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        *,
+        step: Step,
+        pipeline: RunSettings,
+        nest: LoopNest | None = None,
+        pod: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.step = step
         self.pipeline = pipeline
+        self.nest = nest or NO_LOOPS
         self.pod = pod or {}
         self.links: dict[str, str] = {}
         self._execution: StepExecution | None = None
@@ -61,6 +70,7 @@ class StepOperator(BaseOperator):
         Raises:
             AirflowFailException: trying again cannot help.
             AirflowException: the step failed; Airflow's retries apply.
+        AirflowSkipException: a condition does not hold.
         """
         from tradewind.operators.execution import StepExecution
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from tradewind.cluster import StepIdentity
 from tradewind.errors import TradewindError
 from tradewind.operators.configuration import SecretKey, configuration
-from tradewind.operators.inputs import RunFacts, StepInputs
+from tradewind.operators.inputs import StepInputs
 from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
 from tradewind.operators.mlflow import MlflowAccess, Tracking, parent_run
 from tradewind.operators.storage import keeps_models
+from tradewind.operators.view import RunFacts
 from tradewind.plan.model import PythonFunction, Step
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tradewind.airflow.params import TYPE_WORDS, RunParams
-from tradewind.plan.model import Importer, PipelineParameter, Plan, Step
+from tradewind.plan.model import Importer, Loop, PipelineParameter, Plan, Precondition, Step
 
-__all__ = ["pipeline_doc", "step_doc", "summary"]
+__all__ = ["loop_doc", "pipeline_doc", "step_doc", "summary"]
 
 _LONGEST_DEFAULT = 80
 
@@ -46,6 +46,7 @@ def step_doc(step: Step) -> str:
     else:
         image = f" in {_code(step.container.image)}" if step.container is not None else ""
         lines = [f"Component {_code(step.component)}{image}."]
+    lines += _conditions(step.precondition)
     takes = [f"{_code(name)} {TYPE_WORDS[item.type]}" for name, item in step.parameters.items()]
     takes += [f"{_code(name)} {_kind(item.schema_title)}" for name, item in step.artifacts.items()]
     gives = [f"{_code(name)} {TYPE_WORDS[item.type]}" for name, item in step.output_parameters.items()]
@@ -55,6 +56,21 @@ def step_doc(step: Step) -> str:
     if gives:
         lines.append(f"**Gives** {', '.join(gives)}")
     return "\n\n".join(lines) + "\n"
+
+
+def loop_doc(loop: Loop) -> str:
+    """Return what a loop goes over."""
+    lines = ["Works out the items of the loop, one iteration for each; no pod."]
+    if loop.parallelism:
+        lines.append(f"At most {loop.parallelism} at once.")
+    return "\n\n".join([*lines, *_conditions(loop.precondition)]) + "\n"
+
+
+def _conditions(precondition: Precondition) -> Iterator[str]:
+    """Say under which conditions something runs."""
+    guards = [f"{guard.scope}: {_code(_shortened(guard.expression))}" for guard in precondition.guards]
+    if guards:
+        yield "**If** " + ", and ".join(guards)
 
 
 def _inputs(parameters: Mapping[str, PipelineParameter], templates: Mapping[str, str]) -> Iterator[str]:

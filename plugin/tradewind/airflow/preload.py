@@ -27,6 +27,7 @@ MODULES = (
     "kubernetes.config",
     "kubernetes.watch",
     "tradewind.operators.execution",
+    "tradewind.operators.looping",
     "tradewind.operators.opening",
     "tradewind.operators.closing",
     "tradewind.operators.pod",

@@ -74,6 +74,27 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "URI below which steps keep artifacts. Default: the artifact store of the MLflow server.",
         example="s3://bucket/pipelines",
     ),
+    "artifact_store_volume": _option(
+        "string",
+        None,
+        "For an artifact store at ``file:///``: the volume that every pod mounts, as in a pod's YAML, and where.\n"
+        "Workers need the same files at the same path.",
+        example='{"mountPath": "/artifacts", "persistentVolumeClaim": {"claimName": "artifacts"}}',
+    ),
+    "artifact_store_secret": _option(
+        "string",
+        None,
+        "For an object store: Kubernetes secret in the pods' namespace whose keys pods get as variables,\n"
+        "``AWS_ACCESS_KEY_ID`` and the like. Not needed where a service account gives access.",
+        example="artifact-store",
+    ),
+    "artifact_store_conn_id": _option(
+        "string",
+        None,
+        "For an object store: Airflow connection (aws, google_cloud_platform, wasb or adls) by which workers\n"
+        "reach it. Default: what the environment of the workers gives.",
+        example="aws_default",
+    ),
     "tracking": _option(
         "string",
         "on",
@@ -85,6 +106,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "True",
         "Use the result of an earlier step with the same code and the same inputs, unless a pipeline or a\n"
         "task says otherwise.",
+    ),
+    "cache_ttl": _option(
+        "string",
+        None,
+        "Age from which an earlier result no longer counts: seconds, or a number with s, m, h, d or w.\n"
+        "Default: it always counts. Pipelines (``cache_ttl=``) override it.",
+        example="30d",
     ),
     "pod_defaults": _option(
         "string",
@@ -116,6 +144,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "integer",
         "120",
         "How long the end of a run tries to write to MLflow what could not be written before, in seconds.",
+    ),
+    "final_status": _option(
+        "string",
+        "documented",
+        "The words in which exit tasks are told how things ended (dsl.PipelineTaskFinalStatus):\n"
+        "``documented``: SUCCEEDED and FAILED, as KFP's documentation has it. ``engine``: COMPLETE and\n"
+        "FAILED, as KFP's engine says.",
     ),
     "preload": _option(
         "boolean",

@@ -1,8 +1,8 @@
-"""Steps and scopes of a plan as tasks and task groups of a DAG: mechanical, and linear in their number.
+"""Steps and loops of a plan as tasks of a DAG: mechanical, and linear in their number.
 
-Between `run_start` and `run_end` (see docs/architecture.md) each step becomes one task with the step's id.
-What the author of the DAG says about single steps is checked first, all of it, so that a DAG is either whole
-or not made.
+Between `run_start` and `run_end` (see docs/architecture.md) each step becomes one task with the step's id,
+each loop one that makes its iterations. `tradewind.airflow.groups` puts them into groups. What the author of
+the DAG says about single steps is checked first, all of it, so that a DAG is either whole or not made.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, BaseOperator, TaskGroup
+from airflow.sdk import DAG, BaseOperator, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
-from tradewind.airflow.docs import step_doc
+from tradewind.airflow.docs import loop_doc, step_doc
+from tradewind.airflow.groups import Groups
 from tradewind.airflow.params import RunParams
 from tradewind.errors import Problem
+from tradewind.operators.labels import LABEL_TEMPLATE
+from tradewind.operators.loop import LoopOperator
+from tradewind.operators.nest import LOOP_ITEMS, LoopNest, items_task
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.run import RunEndOperator, RunStartOperator
 from tradewind.operators.settings import RUN_END, RUN_START, STEPS_DONE, RunSettings
 from tradewind.operators.step import StepOperator
-from tradewind.plan.model import Plan, Retry, Scope, Step
+from tradewind.plan.model import Loop, Plan, Retry, Step
 
 __all__ = ["StepArguments", "add_tasks", "step_argument_problems"]
 
@@ -45,7 +49,7 @@ _REFUSED: Mapping[str, str] = {
     "step": _PIPELINE_DECIDES,
     "task_group": _PIPELINE_DECIDES,
     "task_id": _PIPELINE_DECIDES,
-    "trigger_rule": "a step runs when all that it needs has succeeded",
+    "trigger_rule": "the pipeline decides what a step waits for",
 }
 _ACCEPTED = frozenset(inspect.signature(BaseOperator.__init__).parameters) - {"self", "kwargs", *_REFUSED}
 
@@ -104,37 +108,143 @@ def add_tasks(
         arguments: by step id, checked by `step_argument_problems`.
         problems: values that an operator refuses are added here.
     """
-    groups = _groups(dag, plan.scopes)
     start = _start(dag, settings, run)
-    documented = len(plan.steps) <= _MOST_DOCUMENTED
-    tasks: dict[str, StepOperator] = {}
+    builder = _Builder(dag, plan, settings)
+    for loop in plan.loops.values():
+        builder.add_loop(loop)
     for step in plan.steps.values():
         try:
-            own = {"doc_md": step_doc(step)} if documented else {}
-            given = {**own, **arguments.get(step.id, {})}
-            task = _task(step, groups[step.scope], dag, settings, given)
+            builder.add_step(step, arguments.get(step.id, {}))
         except Exception as error:  # noqa: BLE001 - operators check their arguments with errors of any type
             problems.append(Problem(f"steps[{step.id!r}]", str(error)))
-            continue
-        tasks[step.id] = task
-        if step.upstream:
-            task.set_upstream([tasks[name] for name in step.upstream if name in tasks])
-        else:
-            task.set_upstream(start)
-    _end(dag, plan, settings, start, [task for task in tasks.values() if not task.downstream_task_ids])
+    builder.connect(start)
+    _end(dag, plan, settings, start, list(builder.steps.values()))
 
 
-def _groups(dag: DAG, scopes: Mapping[str, Scope]) -> dict[str, TaskGroup]:
-    groups: dict[str, TaskGroup] = {"": dag.task_group}
-    for scope in scopes.values():
-        groups[scope.id] = TaskGroup(
-            group_id=scope.id.rpartition(".")[2],
-            parent_group=groups[scope.parent],
-            dag=dag,
-            group_display_name=scope.display_name,
-            tooltip=scope.description,
+class _Builder:
+    """Makes the tasks of a plan and joins them.
+
+    Attributes:
+        steps, loops: tasks by the id of their step or loop.
+    """
+
+    def __init__(self, dag: DAG, plan: Plan, settings: RunSettings) -> None:
+        self.steps: dict[str, StepOperator] = {}
+        self.loops: dict[str, LoopOperator] = {}
+        self._dag = dag
+        self._plan = plan
+        self._settings = settings
+        self._nest = LoopNest.of(plan)
+        self._groups = Groups(dag, plan)
+        self._documented = len(plan.steps) <= _MOST_DOCUMENTED
+
+    def add_loop(self, loop: Loop) -> None:
+        """Make the task of a loop; those of the loops around it are there."""
+        task = _lean(
+            LoopOperator(
+                task_id=items_task(loop.id),
+                task_display_name=LOOP_ITEMS,
+                task_group=self._groups.of_loop(loop.id),
+                dag=self._dag,
+                loop=loop,
+                nest=self._nest,
+                pipeline=self._settings,
+                # One iteration around that failed must not keep the others from theirs.
+                trigger_rule=TriggerRule.ALL_DONE if loop.loop else _trigger_rule(loop, mapped=False),
+                **({"doc_md": loop_doc(loop)} if self._documented else {}),
+            )
         )
-    return groups
+        self.loops[loop.id] = task
+        self._groups.add_items(loop.id, task)
+
+    def add_step(self, step: Step, given: Mapping[str, Any]) -> None:
+        """Make the task of a step; those of the loops around it are there.
+
+        Args:
+            given: what the author of the DAG says about it.
+        """
+        own: dict[str, Any] = {"doc_md": step_doc(step)} if self._documented else {}
+        label = step.id.rpartition(".")[2]
+        if step.display_name and step.display_name != step.id:
+            own["task_display_name"] = step.display_name
+        if step.retry is not None:
+            own |= _retry(step.retry)
+        if step.loop:
+            own |= self._in_loop(step)
+            label = step.id
+        rule = _trigger_rule(step, mapped=bool(step.loop))
+        if rule is not TriggerRule.ALL_SUCCESS:  # Airflow's default
+            own["trigger_rule"] = rule
+        self.steps[step.id] = _lean(
+            StepOperator(
+                **(own | dict(given)),
+                task_id=label,
+                task_group=self._groups.of_step(step),
+                dag=self._dag,
+                step=step,
+                pipeline=self._settings,
+                nest=self._nest,
+            )
+        )
+
+    def _in_loop(self, step: Step) -> dict[str, Any]:
+        own: dict[str, Any] = {"map_index_template": LABEL_TEMPLATE}
+        scope = self._plan.scopes[step.scope] if step.scope else None
+        name = step.display_name or step.id.rpartition(".")[2]
+        if step.scope != step.loop and scope is not None and step.display_name == step.id.rpartition(".")[2]:
+            name = step.id.removeprefix(f"{step.loop}.")
+        own["task_display_name"] = name
+        at_once = self._at_once(step.loop)
+        if at_once:
+            own["max_active_tis_per_dagrun"] = at_once
+        return own
+
+    def _at_once(self, loop: str) -> int:
+        """Return how many iterations may run at once, 0 for any number.
+
+        Limits of nested loops multiply. One without a limit around one with a limit counts once: Airflow's
+        own limit is on the instances of a task, whichever outer iteration they are in.
+        """
+        found = 1
+        limited = False
+        for name in self._nest.chain(loop):
+            limit = self._plan.loops[name].parallelism
+            limited = limited or limit > 0
+            found *= limit or 1
+        return found if limited else 0
+
+    def connect(self, start: RunStartOperator) -> None:
+        """Set what waits for what."""
+        for step in self._plan.steps.values():
+            task = self.steps.get(step.id)
+            if task is None:
+                continue
+            before: list[BaseOperator] = [self.steps[name] for name in step.upstream if name in self.steps]
+            if step.loop and not any(self._side_by_side(step, name) for name in step.upstream):
+                before.append(self.loops[step.loop])
+            task.set_upstream(before or start)
+        for loop in self._plan.loops.values():
+            before = [self.steps[name] for name in loop.upstream if name in self.steps]
+            if loop.loop:
+                before.append(self.loops[loop.loop])
+            self.loops[loop.id].set_upstream(before or start)
+
+    def _side_by_side(self, step: Step, name: str) -> bool:
+        other = self._plan.steps[name]
+        return (other.loop, other.region) == (step.loop, step.region)
+
+
+def _trigger_rule(subject: Step | Loop, *, mapped: bool) -> TriggerRule:
+    """Return Airflow's word for what something waits for.
+
+    In mapped groups only these three are judged per iteration. A barrier there waits for whole tasks, and the
+    step itself judges its own iteration; outside of loops "whole" is right.
+    """
+    if subject.wait == "end" or (subject.barrier and mapped):
+        return TriggerRule.ALL_DONE
+    if subject.wait == "no_failure" or subject.barrier:
+        return TriggerRule.NONE_FAILED
+    return TriggerRule.ALL_SUCCESS
 
 
 def _start(dag: DAG, settings: RunSettings, run: RunParams) -> RunStartOperator:
@@ -150,7 +260,7 @@ def _start(dag: DAG, settings: RunSettings, run: RunParams) -> RunStartOperator:
 
 
 def _end(
-    dag: DAG, plan: Plan, settings: RunSettings, start: RunStartOperator, leaves: list[StepOperator]
+    dag: DAG, plan: Plan, settings: RunSettings, start: RunStartOperator, steps: list[StepOperator]
 ) -> None:
     """Add the two teardowns; why there are two and how they decide the run's state: `operators.outcome`."""
     done = EmptyOperator(
@@ -161,29 +271,14 @@ def _end(
         on_execute_callback=None,
         on_success_callback=None,
     )
+    leaves = [task for task in steps if not task.downstream_task_ids]
     end = RunEndOperator(
-        task_id=RUN_END, dag=dag, pipeline=settings, steps=tuple(plan.steps), outputs=plan.outputs
+        task_id=RUN_END, dag=dag, pipeline=settings, plan=plan, last_steps=[task.task_id for task in leaves]
     )
     _lean(done).set_upstream(leaves or start)
     _lean(end).set_upstream(done)
     done.as_teardown(setups=start)
     end.as_teardown(setups=start, on_failure_fail_dagrun=True)
-
-
-def _task(
-    step: Step, group: TaskGroup, dag: DAG, settings: RunSettings, given: Mapping[str, Any]
-) -> StepOperator:
-    own: dict[str, Any] = {}
-    label = step.id.rpartition(".")[2]
-    if step.display_name and step.display_name != step.id:
-        own["task_display_name"] = step.display_name
-    if step.retry is not None:
-        own |= _retry(step.retry)
-    return _lean(
-        StepOperator(
-            **(own | dict(given)), task_id=label, task_group=group, dag=dag, step=step, pipeline=settings
-        )
-    )
 
 
 def _lean(task: _Task) -> _Task:
