@@ -9,6 +9,7 @@ from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.parameters import resolve_parameters
 from tradewind.operators.pending import earlier_pending, write_pending
+from tradewind.operators.run_options import RunOptions
 from tradewind.operators.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def open_run(operator: RunStartOperator, context: Context) -> dict[str, Any]:
     """
     ti: Any = context["ti"]
     pipeline = operator.pipeline
+    RunOptions.of(context["dag_run"])  # a wrong one fails the run here, before any step
     parameters = resolve_parameters(
         operator.parameters,
         dict(context["params"]),

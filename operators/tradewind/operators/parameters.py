@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tradewind.errors import FatalError, TradewindError
+from tradewind.operators.run_options import RUN_OPTIONS
 from tradewind.plan import coerce
 from tradewind.plan.model import PipelineParameter
 from tradewind.plan.values import one_of
@@ -43,7 +44,8 @@ def resolve_parameters(
         FatalError: lists every parameter that is unknown, has no value or one of the wrong type.
     """
     values: dict[str, Any] = {}
-    problems = [_unknown(name, declared) for name in given if name not in declared]
+    known = (*declared, *RUN_OPTIONS)
+    problems = [_unknown(name, declared) for name in given if name not in known]
     for name, parameter in declared.items():
         try:
             values[name] = _value(name, parameter, given, templates, context, environment)

@@ -163,7 +163,8 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         if end.exit_code is not None and end.exit_code in self.skip_on_exit_code:
             self.collected()
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
-        return PodOutcome(end, observation.message, _named(observation.pod))
+        image_id = _image_id(observation.pod, self.base_container_name)
+        return PodOutcome(end, observation.message, _named(observation.pod), image_id)
 
     def collected(self) -> None:
         """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
@@ -298,6 +299,11 @@ def _names(containers: Any) -> list[str] | bool:
     if isinstance(containers, bool) or containers is None:
         return containers or []
     return [containers] if isinstance(containers, str) else list(containers)
+
+
+def _image_id(pod: Pod, container: str) -> str:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return next((str(item.get("imageID") or "") for item in statuses if item["name"] == container), "")
 
 
 def _named(pod: Pod) -> str:

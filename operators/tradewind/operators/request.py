@@ -55,8 +55,10 @@ class PodOutcome:
         end: how it ended.
         message: the container's termination message.
         pod: "name in namespace x".
+        image_id: `imageID` of the container, as the node resolved its image; may be empty.
     """
 
     end: PodEnd
     message: str
     pod: str
+    image_id: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tradewind.cluster import StepIdentity
@@ -13,12 +13,22 @@ from tradewind.errors import ConfigurationError
 from tradewind.operators.configuration import configuration
 from tradewind.operators.mlflow import MlflowAccess
 from tradewind.operators.settings import RunSettings
+from tradewind.operators.store_access import connection_environment, is_mounted, pod_access
+from tradewind.runtime.stores import scheme_of
 
 if TYPE_CHECKING:
     from tradewind.plan.model import Step
     from tradewind.tracking import TrackedRun
 
-__all__ = ["Places", "cache_root", "fetch", "keeps_models", "require_store", "store_environment"]
+__all__ = [
+    "Places",
+    "cache_root",
+    "fetch",
+    "keeps_models",
+    "require_store",
+    "store_arguments",
+    "store_environment",
+]
 
 FETCH_SECONDS = 60.0
 MLFLOW_ROOT = "mlflow-artifacts:/tradewind"
@@ -94,21 +104,44 @@ def keeps_models(pipeline: RunSettings) -> bool:
     return _configured(pipeline) is None
 
 
-def require_store(step: Step, pipeline: RunSettings) -> None:
-    """Check that there is a place for the step's output artifacts.
+def require_store(step: Step, pipeline: RunSettings, pod: Mapping[str, Any] | None = None) -> None:
+    """Check that there is a place for the step's output artifacts, one that outlives the pod.
+
+    Args:
+        pod: arguments of the pod, those of `store_arguments` included; None: they are not looked at.
 
     Raises:
         ConfigurationError: there is none.
     """
-    if step.output_artifacts and cache_root(pipeline) is None:
+    if not step.output_artifacts:
+        return
+    root = _configured(pipeline)
+    if root is not None and pod is not None and scheme_of(root) == "file" and not is_mounted(root, pod):
+        raise ConfigurationError(
+            f"step {step.id!r} would keep its artifacts at {root}, and its pod mounts no volume there",
+            remedy="Set [tradewind] artifact_store_volume, or mount a volume by pod_defaults.",
+        )
+    if cache_root(pipeline) is None:
         raise ConfigurationError(
             f"step {step.id!r} has output artifacts, and there is no artifact store",
             remedy="Set [tradewind] mlflow_tracking_uri, or artifact_store.",
         )
 
 
-def store_environment() -> dict[str, str]:
-    """Return the variables by which this worker reaches artifact stores, credentials included."""
+def store_arguments(pipeline: RunSettings) -> dict[str, Any]:
+    """Return the pod arguments by which the pipeline's pods reach their artifact store."""
+    return pod_access(_configured(pipeline))
+
+
+def store_environment(root: str | None = None) -> dict[str, str]:
+    """Return the variables by which this worker reaches artifact stores, credentials included.
+
+    Args:
+        root: URI of the store that is meant; None: the deployment's.
+
+    Raises:
+        ConfigurationError: a connection that is named does not exist.
+    """
     access = MlflowAccess.configured(configuration())
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
     if access is not None:
@@ -119,7 +152,7 @@ def store_environment() -> dict[str, str]:
             "MLFLOW_TRACKING_PASSWORD": access.password,
         }
         environ |= {name: value for name, value in wanted.items() if value}
-    return environ
+    return environ | connection_environment(root or configuration().artifact_store)
 
 
 def fetch(uri: str) -> bytes:
@@ -131,4 +164,4 @@ def fetch(uri: str) -> bytes:
     """
     from tradewind.artifacts import ArtifactStore
 
-    return ArtifactStore(store_environment(), timeout_seconds=FETCH_SECONDS).read(uri)
+    return ArtifactStore(store_environment(uri), timeout_seconds=FETCH_SECONDS).read(uri)

@@ -4,7 +4,7 @@ The same code as in the pod does the work (`tradewind.runtime.stores`), so both 
 same way. Nothing of Kubernetes or MLflow's client is imported.
 """
 
-from tradewind.artifacts.cache import CacheEntry, clear, entries, lookup, store
+from tradewind.artifacts.cache import CacheEntry, CacheIndex
 from tradewind.artifacts.store import ArtifactStore
 
-__all__ = ["ArtifactStore", "CacheEntry", "clear", "entries", "lookup", "store"]
+__all__ = ["ArtifactStore", "CacheEntry", "CacheIndex"]

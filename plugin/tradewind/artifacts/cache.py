@@ -4,25 +4,32 @@ No database of its own: the index lives where the artifacts live, is shared by w
 when they go. A lookup is one GET by key. Entries are spread over 256 folders, so that listing stays possible
 when there are many. Two steps that store the same key at the same time write equal entries; the last one
 stays.
+
+Beside the entries, the index remembers which content an image's name stood for when a pod last ran it. A tag
+like `:latest` moves, and a result that was made with what it meant last month is no result of today's code.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from tradewind.artifacts.store import ArtifactStore
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError, FatalError
 
-__all__ = ["CacheEntry", "clear", "entries", "lookup", "store"]
+__all__ = ["CacheEntry", "CacheIndex"]
 
 FOLDER = ".tradewind/cache"
+IMAGES = ".tradewind/images"
 VERSION = 1
 KEY = re.compile(r"[0-9A-Za-z_.-]{2,200}")
+READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,98 +39,127 @@ class CacheEntry:
     Attributes:
         key: the cache key.
         stored: when it was stored, seconds since 1970.
-        value: what was stored.
+        value: what was stored; `tradewind.operators.caching` says what that is.
     """
 
     key: str
     stored: float
     value: dict[str, Any]
 
+    @property
+    def references(self) -> Iterator[Mapping[str, Any]]:
+        """The artifact references of the stored result."""
+        for listed in (self.value.get("artifacts") or {}).values():
+            yield from listed
 
-def lookup(root_uri: str, key: str, environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-    """Return what was stored for a key, None when there is nothing (or nothing that can be read).
+    @property
+    def size(self) -> int:
+        """Bytes of all its artifacts, as far as they are known."""
+        return sum(reference.get("size") or 0 for reference in self.references)
+
+
+class CacheIndex:
+    """The step cache below one root.
 
     Args:
         root_uri: where the index lives; `.tradewind/cache` is put below it.
-        key: letters, digits, `_ . -`; a hash as a rule.
         environ: addresses and credentials of the store, as for `ArtifactStore`.
 
-    Raises:
-        UnreachableError, ConfigurationError: as `ArtifactStore.read`.
+    All methods raise `UnreachableError` when the store is away and `ConfigurationError` when it refuses.
     """
-    entry = _read(ArtifactStore(environ), root_uri, key)
-    return entry.value if entry else None
 
+    def __init__(self, root_uri: str, environ: Mapping[str, str] | None = None) -> None:
+        self._root = root_uri.rstrip("/")
+        self._store = ArtifactStore(environ)
 
-def store(root_uri: str, key: str, entry: dict[str, Any], environ: Mapping[str, str] | None = None) -> None:
-    """Remember a step's outcome for a key.
+    def lookup(self, key: str) -> CacheEntry | None:
+        """Return what was stored for a key, None when there is nothing (or nothing that can be read).
 
-    Args:
-        root_uri, key, environ: as for `lookup`.
-        entry: JSON data.
+        Args:
+            key: letters, digits, `_ . -`; a hash as a rule.
+        """
+        document = self._read(self._uri(key))
+        # Written by another version, or under a name that is not its key: as good as nothing.
+        if document is None or document.get("version") != VERSION or document.get("key") != key:
+            return None
+        return CacheEntry(key, float(document["stored"]), document["value"])
 
-    Raises:
-        UnreachableError, ConfigurationError: as `ArtifactStore.write`.
-    """
-    document = {"version": VERSION, "key": key, "stored": time.time(), "value": entry}
-    content = json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
-    ArtifactStore(environ).write(_uri(root_uri, key), content)
+    def store(self, key: str, value: Mapping[str, Any]) -> None:
+        """Remember a step's outcome for a key.
 
+        Args:
+            value: JSON data.
+        """
+        self._write(self._uri(key), {"key": key, "stored": time.time(), "value": dict(value)})
 
-def entries(root_uri: str, environ: Mapping[str, str] | None = None) -> Iterator[CacheEntry]:
-    """Yield all entries, by key. One request per entry: for people, not for steps.
+    def is_whole(self, entry: CacheEntry) -> bool:
+        """Say whether all artifacts of an entry are still there: one listing per folder, nothing is read.
 
-    Raises:
-        UnreachableError, ConfigurationError: as `ArtifactStore.read`.
-    """
-    artifacts = ArtifactStore(environ)
-    for path in artifacts.list(f"{root_uri.rstrip('/')}/{FOLDER}"):
-        key = path.rpartition("/")[2].removesuffix(".json")
-        entry = _read(artifacts, root_uri, key) if KEY.fullmatch(key) else None
-        if entry is not None:
-            yield entry
+        What lies in a store that cannot be listed from here (a component's own, a web page) is trusted.
+        """
+        folders: dict[str, Mapping[str, int | None] | None] = {}
+        for reference in entry.references:
+            uri = str(reference.get("uri") or "").rstrip("/")
+            if not reference.get("digest"):
+                continue  # nothing of ours lies there
+            folder = uri.rpartition("/")[0]
+            if folder not in folders:
+                try:
+                    folders[folder] = self._store.children(folder)
+                except (ConfigurationError, FatalError):
+                    folders[folder] = None
+            listed = folders[folder]
+            if listed is None:
+                continue
+            if uri not in listed:
+                return False
+            size = listed[uri]
+            if reference.get("format") != "tree" and size is not None and size != reference.get("size"):
+                return False
+        return True
 
+    def image(self, name: str) -> str | None:
+        """Return the digest that an image's name stood for when a pod last ran it, None if nobody knows."""
+        document = self._read(self._image_uri(name))
+        digest = (document or {}).get("digest")
+        return digest if isinstance(digest, str) and (document or {}).get("image") == name else None
 
-def clear(
-    root_uri: str,
-    environ: Mapping[str, str] | None = None,
-    *,
-    where: Callable[[CacheEntry], bool] | None = None,
-) -> int:
-    """Forget entries; the artifacts that they point to stay.
+    def remember_image(self, name: str, digest: str) -> None:
+        """Remember which digest an image's name stands for."""
+        self._write(self._image_uri(name), {"image": name, "digest": digest})
 
-    Args:
-        root_uri, environ: as for `lookup`.
-        where: which ones; None: all.
+    def entries(self) -> Iterator[CacheEntry]:
+        """Yield all entries, by key. One request per entry: for people, not for steps."""
+        paths = self._store.list(f"{self._root}/{FOLDER}")
+        keys = [path.rpartition("/")[2].removesuffix(".json") for path in paths]
+        with ThreadPoolExecutor(READERS) as pool:
+            for entry in pool.map(self.lookup, [key for key in keys if KEY.fullmatch(key)]):
+                if entry is not None:
+                    yield entry
 
-    Returns:
-        How many were forgotten.
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget entries; the artifacts that they point to stay. A key without an entry is fine."""
+        with ThreadPoolExecutor(READERS) as pool:
+            list(pool.map(lambda key: self._store.delete(self._uri(key)), keys))
 
-    Raises:
-        UnreachableError, ConfigurationError: as `ArtifactStore.delete`.
-    """
-    artifacts = ArtifactStore(environ)
-    doomed = [entry for entry in entries(root_uri, environ) if where is None or where(entry)]
-    for entry in doomed:
-        artifacts.delete(_uri(root_uri, entry.key))
-    return len(doomed)
+    def _read(self, uri: str) -> dict[str, Any] | None:
+        try:
+            document = json.loads(self._store.read(uri))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            # Not what we write; a step that runs again will replace it.
+            return None
+        return document if isinstance(document, dict) else None
 
+    def _write(self, uri: str, document: Mapping[str, Any]) -> None:
+        content = json.dumps({"version": VERSION, **document}, separators=(",", ":"), allow_nan=False)
+        self._store.write(uri, content.encode("ascii"))
 
-def _read(artifacts: ArtifactStore, root_uri: str, key: str) -> CacheEntry | None:
-    try:
-        document = json.loads(artifacts.read(_uri(root_uri, key)))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        # Not what `store` writes; a step that runs again will replace it.
-        return None
-    # Written by another version, or under a name that is not its key: as good as nothing.
-    if not isinstance(document, dict) or document.get("version") != VERSION or document.get("key") != key:
-        return None
-    return CacheEntry(key, float(document["stored"]), document["value"])
+    def _uri(self, key: str) -> str:
+        if not KEY.fullmatch(key):
+            raise FatalError(f"{key!r} is not a cache key", remedy="Use a hash, or letters, digits and _ . -")
+        return f"{self._root}/{FOLDER}/{key[:2]}/{key}.json"
 
-
-def _uri(root_uri: str, key: str) -> str:
-    if not KEY.fullmatch(key):
-        raise FatalError(f"{key!r} is not a cache key", remedy="Use a hash, or letters, digits and _ . -")
-    return f"{root_uri.rstrip('/')}/{FOLDER}/{key[:2]}/{key}.json"
+    def _image_uri(self, name: str) -> str:
+        return f"{self._root}/{IMAGES}/{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"

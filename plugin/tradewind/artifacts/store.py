@@ -76,6 +76,16 @@ class ArtifactStore:
         with _own_errors(uri):
             return self._stores.files(uri)
 
+    def children(self, uri: str) -> dict[str, int | None]:
+        """Return what lies directly in a directory: size in bytes by URI, None for directories.
+
+        Raises:
+            UnreachableError, ConfigurationError: as for `read`.
+        """
+        with _own_errors(uri):
+            store = self._stores.store(uri)
+            return {store.child(uri, name): size for name, size in self._stores.children(uri).items()}
+
     def child(self, uri: str, path: str) -> str:
         """Return the URI of a file below a directory."""
         with _own_errors(uri):

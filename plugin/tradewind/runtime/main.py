@@ -103,7 +103,12 @@ def _staging(task: dict[str, Any]) -> Any:
 def _stores(task: dict[str, Any]) -> Any:
     from tradewind.runtime.stores import Stores
 
-    return Stores(os.environ, float(task.get("store_timeout_seconds") or 300), _log)
+    def install(package: str) -> None:
+        from tradewind.runtime import requirements
+
+        requirements.provide([package], task.get("pip") or {}, _log)
+
+    return Stores(os.environ, float(task.get("store_timeout_seconds") or 300), _log, install)
 
 
 def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) ->
 
 def _require(task: dict[str, Any]) -> None:
     """Have the requirements; does not return when that means another environment."""
-    packages = list(task.get("packages") or ())
+    packages = [*(task.get("packages") or ()), *_drivers(task)]
     if not packages:
         return
     from tradewind.runtime import requirements
@@ -151,6 +156,22 @@ def _require(task: dict[str, Any]) -> None:
     os.environ["PATH"] = os.path.join(environment, "bin") + os.pathsep + os.environ.get("PATH", os.defpath)
     _flush()
     os.execv(python, [python, "-c", RESUME, folder])
+
+
+def _drivers(task: dict[str, Any]) -> list[str]:
+    """Return what the stores of the task's artifacts need, so that it is installed in one go with the rest.
+
+    An artifact from outside (an importer's) is left to the moment when it is read: nothing fails without it.
+    """
+    executor_input = task.get("executor_input") or {}
+    inputs, outputs = executor_input.get("inputs", {}), executor_input.get("outputs", {})
+    if not (inputs.get("artifacts") or outputs.get("artifacts")):
+        return []
+    from tradewind.runtime.stores import drivers
+
+    made = [artifact for _, artifact in workspace.listed_artifacts(outputs)]
+    given = [artifact for _, artifact in workspace.listed_artifacts(inputs) if artifact.get("digest")]
+    return drivers(artifact["uri"] for artifact in made + given if artifact.get("uri"))
 
 
 def _runtime_folder() -> str:

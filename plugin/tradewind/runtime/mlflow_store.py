@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Callable, Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
-from tradewind.runtime.stores import CHUNK, Store
+from tradewind.runtime.stores import CHUNK, Children, Store
 
 __all__ = ["MlflowStore"]
 
@@ -70,21 +70,26 @@ class MlflowStore(Store):
         folders = [""]
         while folders:
             folder = folders.pop()
-            for entry in self._list(self.child(uri, folder) if folder else uri):
-                # The server answers with names; older ones with paths from the root.
-                name = entry["path"].rstrip("/").rpartition("/")[2]
+            for name, entry in self._list(self.child(uri, folder) if folder else uri):
                 path = f"{folder}/{name}" if folder else name
                 (folders if entry.get("is_dir") else found).append(path)
         return found
 
-    def _list(self, uri: str) -> list[dict[str, Any]]:
+    def children(self, uri: str) -> Children:
+        return {
+            name: None if entry.get("is_dir") else int(entry.get("file_size") or 0)
+            for name, entry in self._list(uri)
+        }
+
+    def _list(self, uri: str) -> list[tuple[str, dict[str, Any]]]:
         pieces: list[bytes] = []
         try:
             self._request("GET", uri, sink=pieces.append, listing=True)
         except MissingError:
             return []
-        listed: list[dict[str, Any]] = json.loads(b"".join(pieces)).get("files", [])
-        return listed
+        listed = json.loads(b"".join(pieces)).get("files", [])
+        # The server answers with names; older ones with paths from the root.
+        return [(entry["path"].rstrip("/").rpartition("/")[2], entry) for entry in listed]
 
     def _request(
         self,

@@ -1,7 +1,6 @@
-"""Stores that need no service of ours: directories, web pages to read, and whatever fsspec knows.
+"""Stores that need no service of ours: directories, and web pages to read.
 
-`file://` is meant for a volume that all pods (and the workers, for the cache) mount at the same path. Object
-stores go through `fsspec` when the image has it; the runtime itself brings no client for them.
+`file://` is meant for a volume that all pods (and the workers, for the cache) mount at the same path.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import Any, BinaryIO, Callable
 from urllib.parse import quote, unquote
 
 from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
-from tradewind.runtime.stores import CHUNK, Store
+from tradewind.runtime.stores import CHUNK, Children, Store
 
-__all__ = ["FileStore", "FsspecStore", "HttpStore"]
+__all__ = ["FileStore", "HttpStore"]
 
 NEVER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)
 
@@ -54,6 +53,19 @@ class FileStore(Store):
         for folder, _, names in os.walk(root):
             found += [os.path.relpath(os.path.join(folder, name), root) for name in names]
         return found
+
+    def children(self, uri: str) -> Children:
+        try:
+            with os.scandir(_path(uri)) as entries:
+                return {
+                    entry.name: None if entry.is_dir() else entry.stat().st_size
+                    for entry in entries
+                    if os.path.exists(entry.path)
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise _file_error(uri, error) from error
 
     def delete(self, uri: str) -> None:
         path = _path(uri)
@@ -100,60 +112,6 @@ class HttpStore(Store):
 
     def files(self, uri: str) -> list[str]:
         return []
-
-
-class FsspecStore(Store):
-    """Any other scheme, when `fsspec` and its package for the scheme are installed.
-
-    Raises:
-        RefusedError: they are not.
-    """
-
-    def __init__(self, scheme: str) -> None:
-        try:
-            import fsspec  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-            self._system: Any = fsspec.filesystem(scheme)
-        except (ImportError, ValueError) as error:
-            raise RefusedError(
-                f"{scheme}:// needs the Python package fsspec and its driver for {scheme} installed ({error})"
-            ) from error
-
-    def read(self, uri: str, sink: Callable[[bytes], object]) -> None:
-        self._guard(uri, lambda: self._read(uri, sink))
-
-    def write(self, uri: str, source: BinaryIO, size: int) -> None:
-        self._guard(uri, lambda: self._write(uri, source))
-
-    def files(self, uri: str) -> list[str]:
-        root = self._system._strip_protocol(uri).rstrip("/")
-        found: list[str] = self._guard(uri, lambda: self._system.find(root))
-        return [path[len(root) + 1 :] for path in found if path.startswith(root + "/")]
-
-    def delete(self, uri: str) -> None:
-        try:
-            self._guard(uri, lambda: self._system.rm(uri, recursive=True))
-        except MissingError:
-            return
-
-    def _read(self, uri: str, sink: Callable[[bytes], object]) -> None:
-        with self._system.open(uri, "rb") as file:
-            _pump(file, sink)
-
-    def _write(self, uri: str, source: BinaryIO) -> None:
-        self._system.makedirs(self._system._parent(uri), exist_ok=True)
-        with self._system.open(uri, "wb") as file:
-            _pump(source, file.write)
-
-    def _guard(self, uri: str, action: Callable[[], Any]) -> Any:
-        try:
-            return action()
-        except FileNotFoundError as error:
-            raise MissingError(f"{uri}: {error}") from error
-        except PermissionError as error:
-            raise RefusedError(f"{uri}: {error}") from error
-        except Exception as error:
-            raise UnavailableError(f"{uri}: {type(error).__name__}: {error}") from error
 
 
 def _pump(source: Any, sink: Callable[[bytes], object]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Callable, Mapping
 
 from tradewind.runtime.failures import PackageError
 
-__all__ = ["environment_python", "install", "missing_packages"]
+__all__ = ["environment_python", "install", "missing_packages", "provide"]
 
 READY = ".tradewind-ready"
 SIMPLE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:==\s*([A-Za-z0-9.!+_-]+))?")
@@ -65,6 +65,25 @@ def install(packages: list[str], pip: Mapping[str, Any], log: Callable[[str], ob
     user = site.getusersitepackages()
     if site.ENABLE_USER_SITE and os.path.isdir(user) and user not in sys.path:
         site.addsitedir(user)
+    importlib.invalidate_caches()
+
+
+def provide(packages: list[str], pip: Mapping[str, Any], log: Callable[[str], object]) -> None:
+    """Make packages importable in this process, when it turns out late that they are needed.
+
+    Raises:
+        PackageError: that did not work.
+    """
+    cache = os.environ.get("TRADEWIND_ENVIRONMENT_CACHE")
+    if not cache:
+        install(packages, pip, log)
+        return
+    import importlib
+    import site
+
+    # Behind what is there: the component's own packages stay those that it asked for.
+    folder = os.path.dirname(os.path.dirname(environment_python(packages, pip, cache, log)))
+    site.addsitedir(sysconfig.get_path("purelib", vars={"base": folder, "platbase": folder}))
     importlib.invalidate_caches()
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import Any, BinaryIO, Callable, Mapping, TypeVar
+from typing import Any, BinaryIO, Callable, Dict, Iterable, Mapping, Optional, TypeVar
 
 from tradewind.runtime.failures import MissingError, RefusedError, StoreError, UnavailableError
 
-__all__ = ["CHUNK", "Store", "Stores", "is_external", "scheme_of"]
+__all__ = ["CHUNK", "Children", "Store", "Stores", "drivers", "is_external", "scheme_of"]
 
 CHUNK = 1 << 20
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
@@ -23,6 +23,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
 ATTEMPT_SECONDS = 60.0
 
 Result = TypeVar("Result")
+Children = Dict[str, Optional[int]]
 
 
 class Store:
@@ -49,6 +50,10 @@ class Store:
         """Return the paths of all files below a directory, relative to it; [] when it is no directory."""
         raise RefusedError(f"{uri} cannot be listed")
 
+    def children(self, uri: str) -> Children:
+        """Return what lies directly in a directory: size in bytes by name, None for a directory."""
+        raise RefusedError(f"{uri} cannot be listed")
+
     def delete(self, uri: str) -> None:
         """Remove the object or directory. Nothing there is fine."""
         raise RefusedError(f"{uri} cannot be deleted")
@@ -65,6 +70,8 @@ class Stores:
         environ: where credentials and addresses come from, see docs/protocol.md.
         timeout_seconds: how long an operation is repeated after its first error before it fails.
         log: gets one line when a store turns out to be away, and one when it is back.
+        install: gets the name of a Python package that a store needs and that is missing; None: the store
+            is refused.
     """
 
     def __init__(
@@ -72,8 +79,10 @@ class Stores:
         environ: Mapping[str, str],
         timeout_seconds: float = 300.0,
         log: Callable[[str], object] | None = None,
+        install: Callable[[str], object] | None = None,
     ) -> None:
         self._environ = environ
+        self._install = install
         self._timeout = timeout_seconds
         self._log = log or (lambda line: None)
         self._stores: dict[str, Store] = {}
@@ -86,7 +95,8 @@ class Stores:
         """
         scheme = scheme_of(uri)
         if scheme not in self._stores:
-            self._stores[scheme] = _open(scheme, self._environ, min(ATTEMPT_SECONDS, self._timeout))
+            attempt_seconds = min(ATTEMPT_SECONDS, self._timeout)
+            self._stores[scheme] = _open(scheme, self._environ, attempt_seconds, self._install)
         return self._stores[scheme]
 
     def download(self, uri: str, path: str) -> tuple[str, int]:
@@ -135,6 +145,10 @@ class Stores:
     def files(self, uri: str) -> list[str]:
         """Return the paths of all files below a directory, sorted; [] when it is no directory."""
         return sorted(self._patiently(lambda: self.store(uri).files(uri), f"listing {uri}"))
+
+    def children(self, uri: str) -> Children:
+        """Return what lies directly in a directory: size in bytes by name, None for a directory."""
+        return self._patiently(lambda: self.store(uri).children(uri), f"listing {uri}")
 
     def delete(self, uri: str) -> None:
         """Remove an object or directory; nothing there is fine."""
@@ -207,16 +221,31 @@ def is_external(uri: str) -> bool:
         return False
 
 
-def _open(scheme: str, environ: Mapping[str, str], attempt_seconds: float) -> Store:
+def drivers(uris: Iterable[str]) -> list[str]:
+    """Return the Python packages without which these URIs cannot be read or written."""
+    schemes = {scheme_of(uri) for uri in uris} - {"mlflow-artifacts", "file", "http", "https"}
+    if not schemes:
+        return []
+    from tradewind.runtime.fsspec_store import DRIVERS
+
+    return sorted({DRIVERS[scheme] for scheme in schemes if scheme in DRIVERS})
+
+
+def _open(
+    scheme: str,
+    environ: Mapping[str, str],
+    attempt_seconds: float,
+    install: Callable[[str], object] | None,
+) -> Store:
     # Imported when used: most steps need one kind, and a step without artifacts none.
     if scheme == "mlflow-artifacts":
         from tradewind.runtime.mlflow_store import MlflowStore
 
         return MlflowStore(environ, attempt_seconds)
-    from tradewind.runtime import plain_stores
+    if scheme in ("file", "http", "https"):
+        from tradewind.runtime.plain_stores import FileStore, HttpStore
 
-    if scheme == "file":
-        return plain_stores.FileStore()
-    if scheme in ("http", "https"):
-        return plain_stores.HttpStore(attempt_seconds)
-    return plain_stores.FsspecStore(scheme)
+        return FileStore() if scheme == "file" else HttpStore(attempt_seconds)
+    from tradewind.runtime.fsspec_store import FsspecStore
+
+    return FsspecStore(scheme, environ, install)

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from tradewind.artifacts import ArtifactStore, cache
+from tradewind.artifacts import ArtifactStore, CacheIndex
 from tradewind.errors import ConfigurationError, FatalError, UnreachableError
 
 
@@ -35,38 +35,67 @@ def test_objects(place):
 
 def test_the_cache_remembers_lists_and_forgets(place):
     environ, root = place
-    assert cache.lookup(root, "aa11", environ) is None
-    cache.store(root, "aa11", {"parameters": {"x": "🐈"}}, environ)
-    cache.store(root, "bb22", {"step": "b"}, environ)
-    cache.store(root, "bb22", {"step": "again"}, environ)
-    assert cache.lookup(root, "aa11", environ) == {"parameters": {"x": "🐈"}}
-    assert [(entry.key, entry.value) for entry in cache.entries(root, environ)][1] == (
-        "bb22",
-        {"step": "again"},
-    )
-    assert cache.clear(root, environ, where=lambda entry: entry.value.get("step") == "again") == 1
-    assert cache.lookup(root, "bb22", environ) is None
-    assert cache.clear(root, environ) == 1
-    assert list(cache.entries(root, environ)) == []
+    index = CacheIndex(root, environ)
+    assert index.lookup("aa11") is None
+    assert list(index.entries()) == []
+    index.store("aa11", {"parameters": {"x": "🐈"}})
+    index.store("bb22", {"step": "b"})
+    index.store("bb22", {"step": "again"})
+    index.remember_image("python:3.11", "sha256:1")
+    found = index.lookup("aa11")
+    assert found is not None
+    assert found.value == {"parameters": {"x": "🐈"}}
+    assert [(entry.key, entry.value.get("step")) for entry in index.entries()] == [
+        ("aa11", None),
+        ("bb22", "again"),
+    ]
+    index.remove(["bb22", "cc33"])
+    assert [entry.key for entry in index.entries()] == ["aa11"]
+    assert (index.image("python:3.11"), index.image("python:3.12")) == ("sha256:1", None)
+
+
+def test_an_entry_is_whole_while_its_artifacts_are_there(place):
+    environ, root = place
+    store, index = ArtifactStore(environ), CacheIndex(root, environ)
+    for path, content in {"try/data": b"12345", "try/model/a.txt": b"1", "elsewhere/x.tar": b"tar"}.items():
+        store.write(store.child(root, path), content)
+
+    def reference(path, form="file", size=5):
+        uri = store.child(root, path)
+        return {"uri": uri, "digest": "sha256:1", "size": size, "format": form}
+
+    def whole(*references):
+        index.store("aa11", {"parameters": {}, "artifacts": {"out": list(references)}})
+        return index.is_whole(index.lookup("aa11"))
+
+    metrics = {"uri": store.child(root, "try/metrics"), "digest": None, "size": 0, "format": None}
+    everywhere = {"uri": "nosuchscheme://x/y", "digest": "sha256:1", "size": 3, "format": "file"}
+    good = [reference("try/data"), reference("try/model", "tree", 1), reference("elsewhere/x.tar", "tar", 3)]
+    assert whole(*good, metrics, everywhere)
+    assert not whole(reference("try/data", size=6))
+    assert not whole(*good, reference("try/gone"))
+    assert not whole(reference("nowhere/data"))
+    store.delete(store.child(root, "elsewhere"))
+    assert not whole(*good)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b'{"version": 99, "key": "aa11"}', b'{"version": 1, "key": "x"}']
 )
 def test_a_damaged_entry_is_no_entry(tmp_path, content):
-    root = tmp_path.as_uri()
-    cache.store(root, "aa11", {})
+    index = CacheIndex(tmp_path.as_uri())
+    index.store("aa11", {})
     (path,) = tmp_path.rglob("aa11.json")
     path.write_bytes(content)
-    assert cache.lookup(root, "aa11") is None
-    cache.store(root, "aa11", {"new": 1})
-    assert cache.lookup(root, "aa11") == {"new": 1}
+    assert index.lookup("aa11") is None
+    index.store("aa11", {"new": 1})
+    assert index.lookup("aa11").value == {"new": 1}
 
 
 @pytest.mark.parametrize("key", ["", "../../etc", "a/b", "ü1"])
 def test_keys_that_are_no_keys(tmp_path, key):
     with pytest.raises(FatalError, match="cache key"):
-        cache.store(tmp_path.as_uri(), key, {})
+        CacheIndex(tmp_path.as_uri()).store(key, {})
 
 
 def test_errors_say_whether_to_try_again():
@@ -92,7 +121,7 @@ def test_any_filesystem_of_fsspec(tmp_path):
 
 def test_a_lookup_loads_nothing_heavy(tmp_path):
     code = (
-        "import sys; from tradewind.artifacts import cache; cache.lookup(sys.argv[1], 'aa11'); "
+        "import sys; from tradewind.artifacts import CacheIndex; CacheIndex(sys.argv[1]).lookup('aa11'); "
         "print([m for m in ('kubernetes', 'mlflow', 'airflow', 'requests', 'fsspec') if m in sys.modules])"
     )
     done = subprocess.run(
