@@ -24,6 +24,7 @@ from tradewind.dsl.inputs import TaskInputs
 from tradewind.dsl.interface import Interface
 from tradewind.dsl.pipeline import GraphComponent
 from tradewind.dsl.pipeline_config import PipelineConfig
+from tradewind.dsl.platform import write_platform
 from tradewind.dsl.scoping import surfaced
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Names, Scope, Trace
@@ -153,6 +154,10 @@ class _Compilation:
         self._write_trigger(task, spec)
         name = self._write_component(task, image, resources)
         spec.component_ref.name = name
+        for platform, settings in task.platform_config.items():
+            label = self.spec.components[name].executor_label
+            target = self.platform.platforms[platform].deployment_spec.executors[label]
+            write_platform(target, settings, inputs)
 
     def _write_block(self, block: Scope, spec: PipelineTaskSpec) -> None:
         name = self._claim_component(block.name)
@@ -193,8 +198,6 @@ class _Compilation:
             executors.write_container(fields["container"], component.container, task.env, image, resources)
         elif isinstance(component, ImporterComponent):
             fields["importer"].CopyFrom(component.importer)
-        for platform, settings in task.platform_config.items():
-            self.platform.platforms[platform].deployment_spec.executors[label].update(settings)
         return name
 
     def executor(self, label: str) -> Value:

@@ -65,6 +65,16 @@ class TaskInputs:
         self.spec.parameters[name].runtime_value.constant.string_value = resolved
         return resolved
 
+    def reference(self, value: Any) -> TaskInputsSpec.InputParameterSpec:
+        """A value that platform settings refer to: as of an input, but none of the task's."""
+        if isinstance(value, Channel):
+            beside = TaskInputsSpec()
+            bind(beside, "value", value, self.task.scope)
+            return beside.parameters["value"]
+        constant = TaskInputsSpec.InputParameterSpec()
+        assign(constant.runtime_value.constant, self._resolve(with_tokens(value)))
+        return constant
+
     def resources(self) -> dict[str, str]:
         """The task's resources, with placeholders."""
         return {name: self.text(name, text) for name, text in self.task.resources.items()}

@@ -14,6 +14,7 @@ from tradewind.dsl import conditions
 from tradewind.dsl.channel import Channel, with_tokens
 from tradewind.dsl.control import Branch
 from tradewind.dsl.loops import Collected, FieldChannel, ItemChannel
+from tradewind.dsl.platform import references
 from tradewind.dsl.scoping import outermost, own_channels, require, require_own, surfaced
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Node, Scope, Trace
@@ -60,6 +61,8 @@ def channels_of(task: PipelineTask) -> Iterator[Channel]:
         yield from _channels_in(value, task.trace)
     for text in (task.image, *(text for _, text in task.resources.items())):
         yield from _channels_in(text, task.trace)
+    for value in references(task.platform_config):
+        yield from _channels_in(value, task.trace)
 
 
 def _channels_in(value: Any, trace: Trace) -> Iterator[Channel]:
