@@ -55,6 +55,8 @@ def close_run(operator: RunEndOperator, context: Context) -> dict[str, Any]:
     status: Status = "KILLED" if cut_short else "FAILED" if failed or evidence.is_broken() else "FINISHED"
     if status != "FINISHED":
         _remove_pods(operator, context)
+    if operator.pipeline.config.workspace is not None:
+        _release_workspace(operator, context, status)
     pending = _track(operator, context, xcoms, evidence, status)
     if cut_short:
         raise FatalError("The run was ended by hand before all of its steps had run.")
@@ -75,6 +77,18 @@ def _remove_pods(operator: RunEndOperator, context: Context) -> None:
         return
     if names:
         operator.log.info("Removed pods that were left behind: %s", ", ".join(names))
+
+
+def _release_workspace(operator: RunEndOperator, context: Context, status: Status) -> None:
+    from tradewind.operators.workspace import release_workspace
+
+    ti: Any = context["ti"]
+    try:
+        release_workspace(
+            operator.pipeline, ti.dag_id, ti.run_id, succeeded=status == "FINISHED", log=operator.log
+        )
+    except TradewindError as error:
+        operator.log.warning("The run's workspace may be left behind: %s", error)
 
 
 def _track(

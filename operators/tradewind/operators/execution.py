@@ -15,12 +15,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException, Airfl
 
 from tradewind.cluster import StepIdentity
 from tradewind.errors import TradewindError
+from tradewind.operators.access import pipeline_pod_arguments
 from tradewind.operators.caching import StepCache
 from tradewind.operators.configuration import configuration
 from tradewind.operators.failures import airflow_errors
 from tradewind.operators.importer import imported
 from tradewind.operators.inputs import StepInputs, resolve_inputs
 from tradewind.operators.labels import LABEL, iteration_label
+from tradewind.operators.limits import require_time, within_limits
 from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.pod_arguments import merge_pod_arguments
 from tradewind.operators.request import PodRequest
@@ -29,6 +31,8 @@ from tradewind.operators.step_tracking import StepTracking
 from tradewind.operators.storage import Places, fetch, require_store, store_arguments
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.operators.view import RunFacts, TaskView, position_of
+from tradewind.operators.workspace import uses_workspace, workspace_arguments
+from tradewind.operators.workspace_import import bringing_step, in_workspace
 from tradewind.operators.xcoms import ERROR_KEY, RunXComs, indexed
 from tradewind.plan.model import Importer
 
@@ -66,6 +70,8 @@ class StepExecution:
         self._pod: StepPodOperator | None = None
         self._running = False
         self._killed = False
+        self._deadline: float | None = None
+        self._workspace: str | None = None
 
     def run(self) -> dict[str, Any]:
         """Run the step; returns its XCom.
@@ -135,16 +141,24 @@ class StepExecution:
         view = TaskView(xcoms, run, nest, at, placeholders, engine_words=words == "engine")
         self._context[LABEL] = iteration_label(step.loop, index, nest, xcoms)  # type: ignore[literal-required]
         skip_unless_ready(step, view, at, self._ti, index)
+        require_time(run.deadline, self._pipeline.config.active_deadline)
         inputs = resolve_inputs(step, view, at)
+        self._deadline = run.deadline
+        self._workspace = run.workspace if run.workspace and uses_workspace(step, inputs) else None
         self._tracking = StepTracking(self._operator, self._identity, inputs, run, self._ti)
         if isinstance(step.action, Importer):
             result = imported(step, inputs, view, at)
+            if step.action.to_workspace:
+                self._step, what = bringing_step(step, result)
+                return self._run_pod(what, placeholders, None, in_workspace(result))
             self._tracking.write(result)
             return result
         require_store(step, self._pipeline, self._all_pod_arguments())
-        cache = StepCache.of(
-            step, self._pipeline, inputs, self._pod_arguments(), self._operator, self._context
-        )
+        cache = None
+        if self._workspace is None:
+            cache = StepCache.of(
+                step, self._pipeline, inputs, self._pod_arguments(), self._operator, self._context
+            )
         if cache is not None:
             hit = cache.lookup(self._operator.log)
             if hit is not None:
@@ -153,8 +167,13 @@ class StepExecution:
         return self._run_pod(inputs, placeholders, cache)
 
     def _run_pod(
-        self, inputs: StepInputs, placeholders: Mapping[str, str], cache: StepCache | None
+        self,
+        inputs: StepInputs,
+        placeholders: Mapping[str, str],
+        cache: StepCache | None,
+        known: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
+        """Run the pod; returns its result, or the one that is known already once the pod has succeeded."""
         tracking = self._tracking
         assert tracking is not None
         adopted = self._try_number > 1 and self._adopt(inputs, placeholders)
@@ -169,7 +188,7 @@ class StepExecution:
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)
             found = step_result(self._step, outcome.message, fetch)
-            result = {**found, "cached_from": None}
+            result = {**found, "cached_from": None, **(known or {})}
             tracking.finish(result)
         except AirflowSkipException as error:
             tracking.finish({})
@@ -220,16 +239,13 @@ class StepExecution:
         return pod
 
     def _all_pod_arguments(self) -> dict[str, Any]:
-        """The pod's arguments, with those by which it reaches the artifact store."""
-        return merge_pod_arguments(store_arguments(self._pipeline), self._pod_arguments())
+        """The pod's arguments, with those by which it reaches artifact store and workspace."""
+        arguments = merge_pod_arguments(store_arguments(self._pipeline), self._pod_arguments())
+        mounts = workspace_arguments(self._workspace) if self._workspace else {}
+        return within_limits(arguments, self._deadline, mounts)
 
     def _pod_arguments(self) -> dict[str, Any]:
-        settings = configuration()
-        where = {
-            "kubernetes_conn_id": self._pipeline.cluster or settings.kubernetes_conn_id,
-            "namespace": self._pipeline.namespace or settings.namespace,
-        }
-        return merge_pod_arguments(where, settings.pod_defaults, self._pipeline.pod, self._operator.pod)
+        return pipeline_pod_arguments(self._pipeline, self._operator.pod)
 
     def _indexed(self, value: Mapping[str, Any]) -> dict[str, Any]:
         return indexed(value, self._identity.map_index)

@@ -34,11 +34,12 @@ def imported(step: Step, inputs: StepInputs, view: RunView, at: Position) -> dic
         dict(action.metadata), {"inputs": {"parameterValues": dict(inputs.parameters)}}, view.context
     )
     artifact_type = {"schemaTitle": action.schema_title, "schemaVersion": action.schema_version}
+    reference: dict[str, Any] = {"type": artifact_type, "uri": uri, "metadata": metadata}
+    if action.reimport:
+        # Content that is looked at anew in each run: no earlier result of a step that reads it counts.
+        reference["imported"] = view.context["pipeline_job_uuid"]
     return {
         "parameters": {},
-        "artifacts": {
-            name: [{"name": name, "type": artifact_type, "uri": uri, "metadata": metadata}]
-            for name in step.output_artifacts
-        },
+        "artifacts": {name: [{"name": name, **reference}] for name in step.output_artifacts},
         "cached_from": None,
     }

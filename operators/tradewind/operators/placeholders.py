@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from tradewind.operators.workspace import MOUNT_PATH
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -25,12 +27,14 @@ def constant_placeholders(
     """
     dag_run: Any = context["dag_run"]
     created = dag_run.run_after or dag_run.start_date
+    workspace = {"workspace_path": MOUNT_PATH} if run.workspace else {}
     return {
         "pipeline_job_name": run.job_name,
         "pipeline_job_resource_name": run.job_name,
         "pipeline_job_uuid": run.job_id,
         "pipeline_task_name": task,
         "pipeline_task_uuid": uuid,
+        **workspace,
         "pipeline_root": pipeline.pipeline_root,
         "pipeline_job_create_time_utc": _utc(created),
         "pipeline_job_schedule_time_utc": _utc(dag_run.logical_date or created),

@@ -27,7 +27,12 @@ BROKEN = "upstream_failed"
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What `run_start` returned, and whose run it is."""
+    """What `run_start` returned, and whose run it is.
+
+    Attributes:
+        workspace: name of the volume claim that the run's steps share; None: there is none.
+        deadline: seconds since the epoch at which the run has to end; None: never.
+    """
 
     dag_id: str
     run_id: str
@@ -35,6 +40,8 @@ class RunFacts:
     job_id: str
     job_name: str
     tracking: Mapping[str, Any] | None
+    workspace: str | None = None
+    deadline: float | None = None
 
     @classmethod
     def of(cls, ti: Any, xcoms: RunXComs) -> RunFacts:
@@ -53,6 +60,8 @@ class RunFacts:
             parameters=start["parameters"],
             job_id=run["job_id"],
             job_name=run["job_name"],
+            workspace=run.get("workspace"),
+            deadline=run.get("deadline"),
             tracking=start.get("tracking"),
         )
 

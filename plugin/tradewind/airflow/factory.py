@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -23,8 +23,9 @@ from tradewind.airflow.docs import pipeline_doc, summary
 from tradewind.airflow.params import RunParams, run_params
 from tradewind.airflow.sources import calling_file, plan_of, source_name
 from tradewind.airflow.tasks import StepArguments, add_tasks, step_argument_problems
-from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
+from tradewind.operators.durations import seconds_of
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.settings import RunSettings, TrackingMode
 from tradewind.plan.model import Plan
@@ -56,6 +57,7 @@ def pipeline_dag(
     experiment: str | None = None,
     tracking: TrackingMode | None = None,
     caching: bool | None = None,
+    cache_ttl: float | str | timedelta | None = None,
     cluster: str | None = None,
     namespace: str | None = None,
     pod: Mapping[str, Any] | None = None,
@@ -79,6 +81,7 @@ def pipeline_dag(
         experiment: MLflow experiment; default: the pipeline's name.
         tracking: "on", "off" or "required".
         caching: False: every step runs. True: steps use earlier results unless they say otherwise.
+        cache_ttl: age from which an earlier result no longer counts: seconds, "7d", a timedelta.
         cluster: Airflow connection of the Kubernetes cluster.
         namespace: of the pods.
         pod: arguments of KubernetesPodOperator for every step's pod.
@@ -94,6 +97,7 @@ def pipeline_dag(
     problems: list[Problem] = []
     plan = _plan(pipeline, caller, problems)
     problems.extend(_setting_problems(experiment, tracking, caching, cluster, namespace, artifact_store))
+    ttl = _cache_ttl(cache_ttl, problems)
     problems.extend(pod_argument_problems(pod or {}, "pod"))
     problems.extend(step_argument_problems(plan, steps or {}))
     run = run_params(plan, params or {}, scheduled=schedule is not None, problems=problems)
@@ -117,11 +121,13 @@ def pipeline_dag(
             experiment=experiment or "",
             tracking=tracking,
             caching=caching,
+            cache_ttl=ttl,
             artifact_store=artifact_store,
             cluster=cluster,
             namespace=namespace,
             pod=pod or {},
             pipeline_root=plan.pipeline_root,
+            config=plan.config,
         )
         with collection_paused():
             add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)
@@ -157,6 +163,14 @@ def _setting_problems(
     if namespace is not None and not (isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace)):
         remedy = "at most 63 lower-case letters, digits and dashes, neither first nor last a dash"
         yield Problem("namespace", f"{namespace!r} is no name for a Kubernetes namespace", remedy)
+
+
+def _cache_ttl(given: object, problems: list[Problem]) -> float | None:
+    try:
+        return None if given is None else seconds_of(given, "cache_ttl")
+    except ConfigurationError as error:
+        problems.append(Problem("cache_ttl", f"is no duration: {given!r}", error.remedy))
+        return None
 
 
 def _dag(

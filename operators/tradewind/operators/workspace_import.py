@@ -1,0 +1,74 @@
+"""Importers into the workspace: a pod copies the artifact there, once, for all steps that use it.
+
+The pod is that of a Python step whose input is the artifact and whose input path lies in the workspace, so
+that all the care of the runtime (retries, directories, any scheme that the image can read) comes for free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tradewind.operators.configuration import configuration
+from tradewind.operators.inputs import StepInputs
+from tradewind.operators.workspace import IN_WORKSPACE, workspace_path_of
+from tradewind.plan.model import ArtifactInput, Container, Importer, PythonFunction, Step
+
+__all__ = ["bringing_step", "in_workspace"]
+
+_SOURCE = """\
+import os
+
+from kfp import dsl
+
+
+def bring(artifact: dsl.Input[dsl.Artifact]):
+    if not os.path.exists(artifact.path):
+        raise RuntimeError(
+            f"{artifact.uri} cannot be brought into the workspace: "
+            "there is nothing, or this image has no library for its scheme ([tradewind] importer_image)"
+        )
+    print(f"{artifact.uri} is in the workspace at {artifact.path}")
+"""
+
+
+def bringing_step(step: Step, result: Mapping[str, Any]) -> tuple[Step, StepInputs]:
+    """Return what a pod is to run for an importer, and on which inputs.
+
+    Args:
+        result: the importer's, as made by `tradewind.operators.importer`.
+    """
+    action = step.action
+    if not isinstance(action, Importer):
+        raise TypeError(f"step {step.id!r} is no importer")
+    container = step.container or Container("")
+    (reference,) = next(iter(result["artifacts"].values()))
+    return (
+        replace(
+            step,
+            action=PythonFunction("bring", _SOURCE),
+            container=replace(container, image=configuration().importer_image),
+            parameters={},
+            artifacts={"artifact": ArtifactInput(action.schema_title, action.schema_version)},
+            output_parameters={},
+            output_artifacts={},
+        ),
+        StepInputs({}, {"artifact": [_placed(reference)]}),
+    )
+
+
+def in_workspace(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an importer's result for an artifact whose content lies in the workspace now."""
+    artifacts = {
+        name: [
+            {**_placed(reference), "metadata": {**(reference.get("metadata") or {}), IN_WORKSPACE: True}}
+            for reference in references
+        ]
+        for name, references in result["artifacts"].items()
+    }
+    return {**result, "artifacts": artifacts}
+
+
+def _placed(reference: Mapping[str, Any]) -> dict[str, Any]:
+    return {**reference, "customPath": workspace_path_of(str(reference["uri"]))}
