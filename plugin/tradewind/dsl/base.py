@@ -12,6 +12,7 @@ from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Trace, current_trace
 from tradewind.dsl.types import ArtifactKind
 from tradewind.errors import FatalError
+from tradewind.ir import Pipeline
 
 __all__ = ["BaseComponent"]
 
@@ -24,9 +25,12 @@ class BaseComponent:
         description: None when there is none.
         interface: inputs and outputs.
         proto: the IR's component: the interface and, for pipelines, what is inside. Never to be changed.
+        compiled: the IR of a pipeline, or of what was loaded; None: it is made when asked for. Never to be
+            changed.
     """
 
     is_container = False
+    compiled: Pipeline | None = None
 
     def __init__(self, interface: Interface, proto: ComponentSpec | None = None) -> None:
         self.interface = interface

@@ -45,10 +45,11 @@ class ContainerComponent(BaseComponent):
 
     Attributes:
         container: the container as the IR has it, without a task's settings. Never to be changed.
-        pipeline_func: the decorated function.
+        pipeline_func: the decorated function; None: there is none.
     """
 
     is_container = True
+    pipeline_func: Callable[..., Any] | None = None
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class PythonComponent(ContainerComponent):
 
     @property
     def python_func(self) -> Callable[..., Any]:
+        assert self.pipeline_func is not None, "Python components are made of functions"
         return self.pipeline_func
 
 

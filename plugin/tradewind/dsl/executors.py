@@ -45,10 +45,16 @@ def write_container(
         fields["image"].string_value = image
     if env:
         # A loaded component may bring an environment of its own; the task's wins.
-        own = {
-            entry.struct_value.fields["name"].string_value: entry.struct_value.fields["value"].string_value
-            for entry in component.struct_value.fields["env"].list_value.values
-        } if "env" in component.struct_value.fields else {}
+        own = (
+            {
+                entry.struct_value.fields["name"].string_value: entry.struct_value.fields[
+                    "value"
+                ].string_value
+                for entry in component.struct_value.fields["env"].list_value.values
+            }
+            if "env" in component.struct_value.fields
+            else {}
+        )
         fields["env"].CopyFrom(_environment(tuple({**own, **env}.items())))
     if resources:
         assign(fields["resources"], _resources(resources))

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec
+from google.protobuf import json_format
+from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, ParameterType
 
 from tradewind.dsl import docstrings
 from tradewind.dsl.types import (
@@ -30,7 +31,15 @@ from tradewind.dsl.values import assign, json_problem
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.runtime.annotations import Slot, is_artifact_class, is_named_tuple, read_annotation
 
-__all__ = ["Input", "Interface", "Output", "component_name", "constant_problem", "read_interface"]
+__all__ = [
+    "Input",
+    "Interface",
+    "Output",
+    "component_name",
+    "constant_problem",
+    "interface_of",
+    "read_interface",
+]
 
 SINGLE_OUTPUT = "Output"
 FunctionKind = Literal["component", "container component", "pipeline"]
@@ -103,6 +112,35 @@ class Interface:
         for output in self.outputs.values():
             add_output(spec, output)
         return spec
+
+
+def interface_of(name: str, spec: ComponentSpec, description: str = "") -> Interface:
+    """The interface of a component of the IR. Before 2.0, inputs with a default were not marked optional."""
+    inputs: dict[str, Input] = {}
+    for key, parameter in sorted(spec.input_definitions.parameters.items()):
+        has_default = parameter.HasField("default_value")
+        default = json_format.MessageToDict(parameter.default_value) if has_default else None
+        kind = ParameterKind(parameter.parameter_type)
+        if kind.code == ParameterType.NUMBER_INTEGER and isinstance(default, float):
+            default = int(default)
+        optional = parameter.is_optional or has_default or kind in (FINAL_STATUS, TASK_CONFIG)
+        inputs[key] = Input(key, kind, default, optional, parameter.description)
+    for key, artifact in sorted(spec.input_definitions.artifacts.items()):
+        artifact_type = _artifact_kind(artifact)
+        inputs[key] = Input(key, artifact_type, None, artifact.is_optional, artifact.description)
+    outputs = {
+        key: Output(key, ParameterKind(parameter.parameter_type), parameter.description)
+        for key, parameter in sorted(spec.output_definitions.parameters.items())
+    } | {
+        key: Output(key, _artifact_kind(artifact), artifact.description)
+        for key, artifact in sorted(spec.output_definitions.artifacts.items())
+    }
+    return Interface(name, description, inputs, outputs)
+
+
+def _artifact_kind(artifact: Any) -> ArtifactKind:
+    schema = artifact.artifact_type
+    return ArtifactKind(schema.schema_title, schema.schema_version, artifact.is_artifact_list)
 
 
 def add_output(spec: ComponentSpec, output: Output) -> None:

@@ -16,9 +16,9 @@ from tradewind.dsl.trace import Trace
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
 
-__all__ = ["GraphComponent", "pipeline"]
+__all__ = ["PIPELINE_NAME", "GraphComponent", "pipeline"]
 
-_PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
 
 class GraphComponent(BaseComponent):
@@ -41,7 +41,7 @@ class GraphComponent(BaseComponent):
         func: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(interface, compiled.spec.root)
-        self.compiled = compiled
+        self.compiled: ir.Pipeline = compiled
         self.executors = tuple(executors)
         self.components = tuple(components)
         self.pipeline_func = func
@@ -81,7 +81,7 @@ def pipeline(
     from tradewind.dsl.compiler import compile_trace
 
     interface = read_interface(func, "pipeline", name, description)
-    if not _PIPELINE_NAME.fullmatch(interface.name):
+    if not PIPELINE_NAME.fullmatch(interface.name):
         place = f"pipeline '{name or func.__name__}'"
         remedy = "use up to 128 lower case letters, digits and dashes"
         raise InvalidPipelineError(place, [Problem(place, "this name is not allowed", remedy)])

@@ -29,25 +29,26 @@ _Message = TypeVar("_Message", bound=Message)
 _COMPILE = "compile it with KFP's SDK version 2, or with `tradewind compile`"
 
 
-def load(pipeline: str | os.PathLike[str], *, source: str | None = None) -> Pipeline:
+def load(pipeline: str | os.PathLike[str], *, source: str | None = None, checked: bool = True) -> Pipeline:
     """Load a compiled pipeline.
 
     Args:
         pipeline: path of a file, or the text itself: a string that holds a line break or starts with `{` is
             text.
         source: name for messages; default: the path.
+        checked: False: whether its parts fit together is not looked at (`tradewind.ir.validate` does that).
 
     Raises:
         InvalidPipelineError: with everything that is wrong. No other error for any content of the file.
     """
     if isinstance(pipeline, str) and ("\n" in pipeline or pipeline.lstrip()[:1] == "{"):
-        return loads(pipeline, source=source or "<text>")
+        return loads(pipeline, source=source or "<text>", checked=checked)
     name = source or os.fspath(pipeline)
-    return loads(_read_file(Path(pipeline), name), source=name)
+    return loads(_read_file(Path(pipeline), name), source=name, checked=checked)
 
 
-def loads(text: str, *, source: str = "<text>") -> Pipeline:
-    """Load a compiled pipeline from its text. Raises like `load`."""
+def loads(text: str, *, source: str = "<text>", checked: bool = True) -> Pipeline:
+    """Load a compiled pipeline from its text. Arguments and errors are those of `load`."""
     try:
         documents, problems = document.read(text)
     except document.Unreadable as error:
@@ -61,8 +62,9 @@ def loads(text: str, *, source: str = "<text>") -> Pipeline:
         raise InvalidPipelineError(source, found)
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
-    pipeline = Pipeline(spec, platform, source, checked=True)
-    validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {}, fits_schema=True)
+    pipeline = Pipeline(spec, platform, source, checked=checked)
+    if checked:
+        validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {}, fits_schema=True)
     return pipeline
 
 
@@ -129,7 +131,7 @@ def _stranger(content: Mapping[str, Any]) -> tuple[str, str] | None:
     if "implementation" in content and "root" not in content:
         return (
             "is a component of KFP's version 1, no pipeline",
-            "load it with dsl.load_component_from_file in a pipeline",
+            "load it with components.load_component_from_file in a pipeline",
         )
     if not {"root", "pipelineInfo", "pipeline_info", "components", "deploymentSpec"} & content.keys():
         known = ", ".join(repr(key) for key in list(content)[:5])
