@@ -3,8 +3,8 @@
 1. validate, and refuse what cannot be run (`support`)
 2. a node for every use of a component, in order (`tree`)
 3. where every input comes from (`wiring`)
-4. what waits for what (`edges`)
-5. the steps (`steps`)
+4. what waits for what, and what decides then (`edges`)
+5. the steps and loops (`steps`)
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tradewind.plan.edges import connect
 from tradewind.plan.model import Plan, Scope
 from tradewind.plan.platform import Platform
 from tradewind.plan.settings import run_config
-from tradewind.plan.steps import make_step, pipeline_parameters
+from tradewind.plan.steps import make_loop, make_step, pipeline_parameters
 from tradewind.plan.support import unsupported
 from tradewind.plan.tree import grow
-from tradewind.plan.wiring import outputs, wire
+from tradewind.plan.wiring import wire
 
 __all__ = ["build"]
 
@@ -46,8 +46,8 @@ def build(pipeline: Pipeline) -> Plan:
         raise InvalidPipelineError(pipeline.source, problems)
     platform = Platform(pipeline.platform)
     root = grow(platform.with_inputs(spec))
-    wired = wire(root)
-    upstream = connect(root, wired)
+    wired, returned = wire(root)
+    waits = connect(root, wired)
     return Plan(
         name=spec.pipeline_info.name,
         display_name=spec.pipeline_info.display_name or spec.pipeline_info.name,
@@ -55,7 +55,10 @@ def build(pipeline: Pipeline) -> Plan:
         parameters=pipeline_parameters(root),
         scopes={
             node.id: Scope(
-                node.id, node.task.task_info.name or node.name, node.parent.id if node.parent else ""
+                node.id,
+                node.task.task_info.name or node.name,
+                node.parent.id if node.parent else "",
+                kind=node.kind,
             )
             for node in root.scopes()
         },
@@ -64,12 +67,15 @@ def build(pipeline: Pipeline) -> Plan:
                 node,
                 wired[node.id],
                 by_label[node.component.executor_label],
-                upstream[node.id],
+                waits[node.id],
                 platform.settings(node.component.executor_label, wired[node.id].parameters),
             )
             for node in root.steps()
         },
-        outputs=outputs(root),
+        outputs=returned,
+        loops={
+            node.id: make_loop(node, wired[node.id], waits[node.id]) for node in root.scopes() if node.is_loop
+        },
         pipeline_root=spec.default_pipeline_root,
         config=run_config(pipeline),
     )

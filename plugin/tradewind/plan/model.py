@@ -214,10 +214,13 @@ class Precondition:
     Attributes:
         succeeded: steps that must have run, not been skipped, in the iteration of the reader.
         guards: conditions that must be true, the outermost first.
+        unfailed: steps of which no instance at or below the reader's position may have failed: what comes
+            before a scope in which the reader waits for nothing but an end.
     """
 
     succeeded: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
+    unfailed: tuple[str, ...] = ()
 
 
 Wait = Literal["success", "no_failure", "end"]
@@ -436,7 +439,7 @@ ScopeKind = Literal["pipeline", "condition", "branches", "loop", "exit_handler"]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A part of a pipeline with steps inside, shown as a task group. Ids as of steps; `parent` is "" at the top."""
+    """A part of a pipeline with steps inside, shown as a task group. Ids as of steps; "" is the top."""
 
     id: str
     display_name: str

@@ -19,15 +19,20 @@ def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None
 
 
 def broken(subject: Step | Loop, view: RunView, at: Position) -> str | None:
-    """Say which failure keeps something from running; None when none does.
+    """Say which failure keeps something from running; None when there is none, or Airflow's rules see to it.
+
+    What does not run for this reason is, for all that waits for it, not skipped but broken: `RunView.states`
+    calls it "upstream_failed".
 
     Args:
         subject: a step, or a loop for one iteration of those around it.
         view: asked for states only where Airflow's own rules cannot have decided.
         at: the iteration.
     """
+    judged = subject.precondition.unfailed
     if subject.barrier and subject.wait != "end":
-        for step in subject.upstream:
-            if any(state in FAILED_STATES for state in view.states(step, at)):
-                return f"{step} failed in this iteration"
+        judged = (*subject.upstream, *judged)
+    for step in judged:
+        if any(state in FAILED_STATES for state in view.states(step, at)):
+            return f"{step} failed in this iteration" if at else f"{step} failed"
     return None

@@ -11,6 +11,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
 from tradewind.ir.executors import ContainerSpec, ExecutorSpec, ImporterSpec, plain, plain_struct
 from tradewind.ir.kubernetes import CREATE_CLAIM_IMAGE, DELETE_CLAIM_IMAGE
 from tradewind.ir.types import parameter_type
+from tradewind.plan.edges import Waits
 from tradewind.plan.model import (
     Action,
     ArtifactInput,
@@ -23,6 +24,7 @@ from tradewind.plan.model import (
     CreateVolume,
     DeleteVolume,
     Importer,
+    Loop,
     ParameterInput,
     ParameterOutput,
     PipelineParameter,
@@ -50,7 +52,7 @@ def make_step(
     node: Node,
     inputs: Inputs,
     executor: ExecutorSpec,
-    upstream: tuple[str, ...],
+    waits: Waits,
     platform: PodSettings | None = None,
 ) -> Step:
     """Make the step of a node.
@@ -59,7 +61,7 @@ def make_step(
         node: a leaf of the tree.
         inputs: its bindings.
         executor: what it executes.
-        upstream: the steps it waits for.
+        waits: what it waits for, and what decides then.
         platform: what only Kubernetes knows about its pod.
     """
     container = executor.container if executor.WhichOneof("spec") == "container" else None
@@ -84,10 +86,31 @@ def make_step(
             name: _output_artifact(declared)
             for name, declared in sorted(node.component.output_definitions.artifacts.items())
         },
-        upstream=upstream,
+        upstream=waits.upstream,
+        loop=node.loop,
+        region=waits.region,
+        wait=waits.wait,
+        barrier=waits.barrier,
+        precondition=waits.precondition,
         retry=_retry_of(node),
         cache=Cache(_cached(node), node.task.caching_options.cache_key),
         task_config=task_config(node.component),
+    )
+
+
+def make_loop(node: Node, inputs: Inputs, waits: Waits) -> Loop:
+    """Make the loop of a node; arguments as of `make_step`."""
+    return Loop(
+        id=node.id,
+        loop=node.loop,
+        items=inputs.items or Constant([]),
+        artifacts=node.task.HasField("artifact_iterator"),
+        parallelism=node.task.iterator_policy.parallelism_limit,
+        upstream=waits.upstream,
+        wait=waits.wait,
+        barrier=waits.barrier,
+        precondition=waits.precondition,
+        region=waits.region,
     )
 
 

@@ -6,13 +6,11 @@ Everything found is refused by name and place, and nothing is ever dropped in si
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import (
     ComponentSpec,
-    DagSpec,
-    PipelineTaskSpec,
     PlatformSpec,
     SinglePlatformSpec,
 )
@@ -21,6 +19,7 @@ from tradewind.errors import Problem
 from tradewind.ir.executors import ContainerSpec, ExecutorSpec
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
+from tradewind.plan.control import control_problems
 from tradewind.plan.model import Resources
 from tradewind.plan.placeholders import has_placeholders
 from tradewind.plan.platform import platform_problems
@@ -30,7 +29,6 @@ from tradewind.plan.steps import resources_of
 
 __all__ = ["unsupported"]
 
-_Strategy = PipelineTaskSpec.TriggerPolicy.TriggerStrategy
 _RESERVED = frozenset({"run_start", "run_end"})
 _LATER = "not supported yet"
 
@@ -47,10 +45,9 @@ def unsupported(pipeline: Pipeline, executors: Mapping[str, ExecutorSpec]) -> It
     for name in sorted(_RESERVED & spec.root.dag.tasks.keys()):
         place = step_into("$.root.dag.tasks", name)
         yield Problem(place, "Tradewind has a task of this name in every DAG", "give it another name")
-    scopes = {name for name, component in spec.components.items() if component.HasField("dag")}
-    yield from _component(spec.root, "$.root", scopes)
+    yield from _component(spec.root, "$.root", spec.components)
     for name, component in sorted(spec.components.items()):
-        yield from _component(component, step_into("$.components", name), scopes)
+        yield from _component(component, step_into("$.components", name), spec.components)
     for label, executor in sorted(executors.items()):
         yield from _executor(executor, step_into("$.deploymentSpec.executors", label))
     if pipeline.platform is not None:
@@ -59,44 +56,20 @@ def unsupported(pipeline: Pipeline, executors: Mapping[str, ExecutorSpec]) -> It
     yield from run_config_problems(pipeline, executors)
 
 
-def _component(component: ComponentSpec, place: str, scopes: Collection[str]) -> Iterator[Problem]:
+def _component(
+    component: ComponentSpec, place: str, components: Mapping[str, ComponentSpec]
+) -> Iterator[Problem]:
     if component.single_platform_specs:
         message = "a component's own platform settings are read by no backend, and written by no KFP compiler"
         yield Problem(f"{place}.singlePlatformSpecs", message, "move them to $platform, by executor")
     if component.WhichOneof("implementation") == "dag":
         for name, task in sorted(component.dag.tasks.items()):
             where = step_into(f"{place}.dag.tasks", name)
-            yield from _task(task, where)
-            if task.caching_options.cache_key and task.component_ref.name in scopes:
+            used = components[task.component_ref.name]
+            yield from control_problems(task, used, where)
+            if task.caching_options.cache_key and used.HasField("dag"):
                 message = "a cache key is for one component, and this is a pipeline of several"
                 yield Problem(f"{where}.cachingOptions.cacheKey", message, "set it on the tasks inside")
-        yield from _outputs(component.dag, f"{place}.dag.outputs")
-
-
-def _task(task: PipelineTaskSpec, place: str) -> Iterator[Problem]:
-    policy = task.trigger_policy
-    if policy.condition:
-        yield Problem(f"{place}.triggerPolicy.condition", f"conditions (dsl.If) are {_LATER}")
-    if policy.strategy == _Strategy.ALL_UPSTREAM_TASKS_COMPLETED:
-        message = f"exit handlers and ignore_upstream_failure are {_LATER}"
-        yield Problem(f"{place}.triggerPolicy.strategy", message)
-    if task.WhichOneof("iterator") is not None:
-        yield Problem(place, f"loops (dsl.ParallelFor) are {_LATER}")
-    for name, parameter in sorted(task.inputs.parameters.items()):
-        where = step_into(f"{place}.inputs.parameters", name)
-        if parameter.WhichOneof("kind") == "task_final_status":
-            yield Problem(where, f"the final status of a task is {_LATER}")
-        if parameter.parameter_expression_selector:
-            yield Problem(where, f"selecting a part of a value is {_LATER}")
-
-
-def _outputs(dag: DagSpec, place: str) -> Iterator[Problem]:
-    for name, parameter in sorted(dag.outputs.parameters.items()):
-        if parameter.WhichOneof("kind") == "value_from_oneof":
-            yield Problem(step_into(f"{place}.parameters", name), f"dsl.OneOf is {_LATER}")
-    for name, artifact in sorted(dag.outputs.artifacts.items()):
-        if len(artifact.artifact_selectors) > 1:
-            yield Problem(step_into(f"{place}.artifacts", name), f"dsl.OneOf is {_LATER}")
 
 
 def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:

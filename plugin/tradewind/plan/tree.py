@@ -1,8 +1,9 @@
-"""The tree of everything that a pipeline runs: sub-pipelines as branches, what runs as leaves.
+"""The tree of everything that a pipeline runs: scopes as branches, what runs as leaves.
 
 In the IR a component is defined once and may be used many times, also inside itself being used; here every
 use is a node of its own, with its own id and its own place in the order. Later passes walk this tree and
-never look a component up again.
+never look a component up again. The blocks of control flow are components to KFP; what each of them is for
+says the task that uses it.
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ from dataclasses import dataclass, field
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec
 
 from tradewind.ir.tasks import producers
+from tradewind.plan.model import ScopeKind
 
 __all__ = ["Node", "grow", "sort_key"]
+
+_Strategy = PipelineTaskSpec.TriggerPolicy.TriggerStrategy
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One use of a component: the pipeline itself, a sub-pipeline or a step.
+    """One use of a component: the pipeline itself, a scope or a step.
 
     Attributes:
         id: names of the tasks on the way from the root, joined by dots; "" for the root.
         place: of the task in the document, for messages.
         children: by task name, in topological order; empty for a step.
         upstream: the siblings that this one waits for, by name, sorted.
+        loop: id of the innermost loop around it, "" for none; a loop is not around itself.
     """
 
     id: str
@@ -38,6 +43,7 @@ class Node:
     parent: Node | None = None
     children: dict[str, Node] = field(default_factory=dict)
     upstream: tuple[str, ...] = ()
+    loop: str = ""
 
     @property
     def name(self) -> str:
@@ -48,6 +54,30 @@ class Node:
     def is_step(self) -> bool:
         return bool(self.component.WhichOneof("implementation") == "executor_label")
 
+    @property
+    def is_loop(self) -> bool:
+        return self.task.WhichOneof("iterator") is not None
+
+    @property
+    def ignores_failures(self) -> bool:
+        """Whether it runs however what it waits for has ended: exit tasks, ignore_upstream_failure."""
+        return bool(self.task.trigger_policy.strategy == _Strategy.ALL_UPSTREAM_TASKS_COMPLETED)
+
+    @property
+    def kind(self) -> ScopeKind:
+        """What a scope is for. Branches and exit handlers are told by the names that KFP gives them."""
+        if self.is_loop:
+            return "loop"
+        if self.task.trigger_policy.condition:
+            return "condition"
+        if self.name.startswith("condition-branches-"):
+            return "branches"
+        return "exit_handler" if self.name.startswith("exit-handler-") else "pipeline"
+
+    def awaited(self) -> list[Node]:
+        """The siblings that this one waits for."""
+        return [self.parent.children[name] for name in self.upstream] if self.parent is not None else []
+
     def steps(self) -> Iterator[Node]:
         """The steps below and including this node, in topological order."""
         if self.is_step:
@@ -56,7 +86,7 @@ class Node:
             yield from child.steps()
 
     def scopes(self) -> Iterator[Node]:
-        """The sub-pipelines below this node, parents before children."""
+        """The scopes below this node, parents before children."""
         for child in self.children.values():
             if not child.is_step:
                 yield child
@@ -82,6 +112,7 @@ def _grow(node: Node, components: Mapping[str, ComponentSpec], place: str) -> No
             place=f"{place}.dag.tasks.{name}",
             parent=node,
             upstream=tuple(sorted(upstream[name])),
+            loop=node.id if node.is_loop else node.loop,
         )
         node.children[name] = child
         if not child.is_step:

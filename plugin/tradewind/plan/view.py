@@ -1,7 +1,7 @@
 """What the plan's pure functions may ask about a run that is going on.
 
-The plan knows where a value comes from; who runs it knows what came. Operators answer from Airflow's XComs and
-task states, tests from a dict.
+The plan knows where a value comes from; who runs it knows what came. Operators answer from Airflow's XComs
+and task states, tests from a dict.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RunView(Protocol):
 
     @property
     def internal_state_words(self) -> bool:
-        """Whether final statuses use the words of KFP's engine ("COMPLETE") for the documented ("SUCCEEDED")."""
+        """Whether final statuses use the words of KFP's engine ("COMPLETE" for "SUCCEEDED")."""
 
     def output(self, binding: StepParameter | StepArtifact, at: Position) -> Any:
         """Return an output parameter's value, or an output artifact's list of references.
