@@ -18,7 +18,16 @@ from tradewind.errors import FatalError
 if TYPE_CHECKING:
     from tradewind.dsl.trace import Node, Trace
 
-__all__ = ["Channel", "Comparison", "Facade", "injected_name", "unwrap", "with_tokens"]
+__all__ = [
+    "Channel",
+    "Combination",
+    "Comparison",
+    "Facade",
+    "Formula",
+    "injected_name",
+    "unwrap",
+    "with_tokens",
+]
 
 TOKEN = re.compile(r"\{\{channel:(\d+):(\d+)\}\}")
 
@@ -100,9 +109,75 @@ class Channel(Comparable):
     __repr__ = __str__
 
 
+class Formula:
+    """A condition for `dsl.If`: a comparison, or several joined by `&` (and), `|` (or) and `~` (not)."""
+
+    negated: bool
+
+    def __and__(self, other: object) -> Combination:
+        return _joined("&&", self, other)
+
+    def __or__(self, other: object) -> Combination:
+        return _joined("||", self, other)
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __invert__(self) -> Formula:
+        return self.negation()
+
+    def __bool__(self) -> NoReturn:
+        raise FatalError(
+            f"A comparison with '{self.channels()[0].full_name}' has no truth value at compile time: Python's"
+            " `if`, `and`, `or` and `not` would always decide the same.",
+            remedy="Use `with dsl.If(...):`, and & | ~, each comparison in parentheses: (a == 1) & (b > 2).",
+        )
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """All comparisons in it."""
+        raise NotImplementedError
+
+    def channels(self) -> list[Channel]:
+        """What it asks for, in order."""
+        sides = (side for each in self.comparisons() for side in (each.left, each.right))
+        return [side for side in sides if isinstance(side, Channel)]
+
+    def negation(self) -> Formula:
+        """The formula that holds when this one does not."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """`a == b` and the like, where at least one side is known only at run time. A condition for `dsl.If`."""
+class Combination(Formula):
+    """Several formulas, of which all (`&&`) or one (`||`) must hold."""
+
+    operator: str
+    parts: tuple[Formula, ...]
+    negated: bool = False
+
+    def comparisons(self) -> Iterator[Comparison]:
+        for part in self.parts:
+            yield from part.comparisons()
+
+    def negation(self) -> Combination:
+        return replace(self, negated=not self.negated)
+
+
+def _joined(operator: str, left: Formula, right: object) -> Combination:
+    if not isinstance(right, Formula):
+        raise FatalError(
+            f"& and | join comparisons, not {right!r}.",
+            remedy="Put each comparison in parentheses: (a == 1) & (b > 2).",
+        )
+    parts: list[Formula] = []
+    for side in (left, right):
+        same = isinstance(side, Combination) and side.operator == operator and not side.negated
+        parts += side.parts if same else [side]  # type: ignore[attr-defined]
+    return Combination(operator, tuple(parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Formula):
+    """`a == b` and the like, where at least one side is known only at run time."""
 
     operator: str
     left: Any
@@ -113,14 +188,11 @@ class Comparison:
         object.__setattr__(self, "left", unwrap(self.left))
         object.__setattr__(self, "right", unwrap(self.right))
 
-    def __bool__(self) -> NoReturn:
-        _refuse_truth(f"A comparison with '{self.channels()[0].full_name}'")
-
-    def channels(self) -> list[Channel]:
-        return [side for side in (self.left, self.right) if isinstance(side, Channel)]
+    def comparisons(self) -> Iterator[Comparison]:
+        yield self
 
     def negation(self) -> Comparison:
-        return replace(self, negated=True)
+        return replace(self, negated=not self.negated)
 
 
 def unwrap(value: Any) -> Any:

@@ -1,16 +1,18 @@
 """Conditions as the IR has them: expressions of the language CEL over the inputs of the block.
 
-Only what KFP's own compiler writes is written here: comparisons, negations and `&&`. Where the two sides
-differ in type, the narrower one is converted, text before truth before numbers.
+KFP's own compiler writes comparisons, negations and `&&`. The `||` and parentheses that our `&`, `|` and `~`
+need are CEL, too, and KFP's backend evaluates CEL. Where the two sides differ in type, the narrower one is
+converted, text before truth before numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
-from tradewind.dsl.channel import Channel, Comparison, injected_name
+from tradewind.dsl.channel import Channel, Combination, Comparison, Formula, injected_name
 from tradewind.dsl.types import ArtifactKind, ParameterKind, constant_kind
 
 __all__ = ["expression", "problem"]
@@ -24,8 +26,12 @@ _ORDER = (
 )
 
 
-def problem(comparison: Comparison) -> str | None:
-    """Say why the two sides cannot be compared; None when they can."""
+def problem(formula: Formula) -> str | None:
+    """Say why a comparison in it is none; None when all can be made."""
+    return next(filter(None, (_problem(each) for each in formula.comparisons())), None)
+
+
+def _problem(comparison: Comparison) -> str | None:
     for side in (comparison.left, comparison.right):
         if isinstance(side, Channel) and isinstance(side.kind, ArtifactKind):
             return f"'{side.full_name}' is an artifact and cannot be compared"
@@ -38,9 +44,23 @@ def problem(comparison: Comparison) -> str | None:
     return None
 
 
-def expression(comparisons: list[Comparison]) -> str:
-    """All comparisons must hold. Each has passed `problem`."""
-    return " && ".join(_comparison(comparison) for comparison in comparisons)
+def expression(formulas: Sequence[Formula]) -> str:
+    """All formulas must hold. Each has passed `problem`."""
+    return _joined("&&", formulas)
+
+
+def _joined(operator: str, formulas: Sequence[Formula]) -> str:
+    return f" {operator} ".join(_formula(each, alone=len(formulas) == 1) for each in formulas)
+
+
+def _formula(formula: Formula, alone: bool) -> str:
+    if isinstance(formula, Comparison):
+        return _comparison(formula)
+    assert isinstance(formula, Combination), "there are no other formulas"
+    text = _joined(formula.operator, formula.parts)
+    if formula.negated:
+        return f"!({text})"
+    return text if alone else f"({text})"
 
 
 def _comparison(comparison: Comparison) -> str:

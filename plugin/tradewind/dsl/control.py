@@ -10,7 +10,7 @@ import warnings
 from types import TracebackType
 from typing import Any
 
-from tradewind.dsl.channel import Channel, Comparison, unwrap
+from tradewind.dsl.channel import Channel, Formula, unwrap
 from tradewind.dsl.loops import ItemChannel, LoopItem, item_channel
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Scope, Trace, current_trace
@@ -80,7 +80,7 @@ class Branch(_Block):
 
     kind = "condition"
 
-    def __init__(self, conditions: list[Comparison], name: str | None) -> None:
+    def __init__(self, conditions: list[Formula], name: str | None) -> None:
         super().__init__(name)
         self.conditions = conditions
         for condition in conditions:
@@ -90,7 +90,7 @@ class Branch(_Block):
                         f"'{channel.full_name}' belongs to another pipeline", part=self.keyword
                     )
 
-    def negations(self) -> list[Comparison]:
+    def negations(self) -> list[Formula]:
         """What holds when neither this branch nor one before it is taken."""
         return [*self.conditions[:-1], self.conditions[-1].negation()]
 
@@ -99,14 +99,15 @@ class If(Branch):
     """Tasks that run only when a condition holds.
 
     Args:
-        condition: a comparison with an output of a task or an input of the pipeline.
+        condition: a comparison with an output of a task or an input of the pipeline; several are joined by
+            `&`, `|` and `~`, each in parentheses, as in `dsl.If((a == 1) | ~(b > 2))`.
         name: shown to people.
     """
 
     keyword = "dsl.If"
 
     def __init__(self, condition: Any, name: str | None = None) -> None:
-        super().__init__([_comparison(condition, self.keyword)], name)
+        super().__init__([_condition(condition, self.keyword)], name)
 
 
 class Condition(If):
@@ -122,7 +123,7 @@ class Condition(If):
 class _Alternative(Branch):
     """A branch that follows an If or Elif."""
 
-    def __init__(self, own: list[Comparison], name: str | None) -> None:
+    def __init__(self, own: list[Formula], name: str | None) -> None:
         self._before = self._branch_before(_pipeline(self.keyword))
         super().__init__([*self._before.negations(), *own], name)
 
@@ -170,7 +171,7 @@ class Elif(_Alternative):
     keyword = "dsl.Elif"
 
     def __init__(self, condition: Any, name: str | None = None) -> None:
-        super().__init__([_comparison(condition, self.keyword)], name)
+        super().__init__([_condition(condition, self.keyword)], name)
 
 
 class Else(_Alternative):
@@ -186,8 +187,8 @@ class Else(_Alternative):
         super().__init__([], name)
 
 
-def _comparison(condition: Any, keyword: str) -> Comparison:
-    if not isinstance(condition, Comparison):
+def _condition(condition: Any, keyword: str) -> Formula:
+    if not isinstance(condition, Formula):
         remedy = "compare with == != < <= > >=; one side at least is an output of a task or a pipeline input"
         _pipeline(keyword).fail(f"expects a comparison, got {condition!r}", part=keyword, remedy=remedy)
     return condition

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
 from tradewind import dsl
 from tradewind.errors import FatalError, InvalidPipelineError
+from tradewind.plan.conditions import holds
 
 
 @dsl.component
@@ -42,6 +44,56 @@ def root_of(function: Any) -> Any:
 
 def component_of(function: Any, name: str) -> Any:
     return dsl.compile(dsl.pipeline(function)).spec.components[name]
+
+
+def test_conditions_are_joined() -> None:
+    def churn(n: int, s: str = "a", on: bool = True):
+        with dsl.If(((n > 1) & ~(s == "x")) | (on == False)):  # noqa: E712 - a value of the run
+            step()
+        with dsl.Elif(~((n == 0) | (n == 1)) & (s != "z") & (on == True)):  # noqa: E712
+            step()
+        with dsl.Else():
+            step()
+
+    tasks = component_of(churn, "comp-condition-branches-1").dag.tasks
+    conditions = [tasks[f"condition-{number}"].trigger_policy.condition for number in (2, 3, 4)]
+    n, s, on = (f"inputs.parameter_values['pipelinechannel--{name}']" for name in ("n", "s", "on"))
+    first = f"(int({n}) > 1 && !({s} == 'x')) || {on} == false"
+    second = f"!(int({n}) == 0 || int({n}) == 1) && {s} != 'z' && {on} == true"
+    assert conditions == [first, f"!({first}) && ({second})", f"!({first}) && !({second})"]
+    for values in itertools.product((0, 1, 2), ("a", "x", "z"), (True, False)):
+        named = dict(zip(("n", "s", "on"), values, strict=True))
+        given = {f"pipelinechannel--{name}": value for name, value in named.items()}
+        number, word, switch = values
+        one = (number > 1 and word != "x") or not switch
+        other = number not in (0, 1) and word != "z" and switch
+        expected = [one, not one and other, not one and not other]
+        assert [holds(condition, given) for condition in conditions] == expected, named
+
+
+def test_parts_of_a_joined_condition_are_checked() -> None:
+    def churn(n: int, names: list):
+        with dsl.If((n == 1) | (names == "x")):
+            step()
+
+    assert problems(churn) == {
+        "pipeline 'churn', dsl.If 'condition-1'": "only texts, numbers and truth values can be compared, not"
+        " list 'names'"
+    }
+
+    def words(n: int):
+        with dsl.If((n == 1) and (n == 2)):
+            step()
+
+    with pytest.raises(FatalError, match=r"each comparison in parentheses"):
+        dsl.pipeline(words)
+
+    def constant(n: int):
+        with dsl.If((n == 1) & True):
+            step()
+
+    with pytest.raises(FatalError, match="join comparisons, not True"):
+        dsl.pipeline(constant)
 
 
 def test_values_stay_in_blocks_that_may_not_run() -> None:
