@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-__all__ = ["ARTIFACTS_URL", "MLFLOW_URL", "ArtifactsLink", "MlflowRunLink"]
+__all__ = [
+    "ARTIFACTS_URL",
+    "CACHED_FROM_URL",
+    "MLFLOW_URL",
+    "ArtifactsLink",
+    "CachedFromLink",
+    "MlflowRunLink",
+]
 
 MLFLOW_URL = "mlflow_url"
 ARTIFACTS_URL = "artifacts_url"
+CACHED_FROM_URL = "cached_from_url"
 
 
 class _StepLink(BaseOperatorLink):
@@ -44,8 +52,15 @@ class MlflowRunLink(_StepLink):
     key = MLFLOW_URL
 
 
+class CachedFromLink(_StepLink):
+    """Of a step that was cached: to the task in Airflow that made its result."""
+
+    name = "Cached: made by"
+    key = CACHED_FROM_URL
+
+
 class ArtifactsLink(_StepLink):
-    """To the artifacts of that run."""
+    """To the artifacts of that run, in MLflow or in the store's own console."""
 
     name = "Artifacts"
     key = ARTIFACTS_URL

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
-from tradewind.operators.links import ArtifactsLink, MlflowRunLink
+from tradewind.operators.links import ArtifactsLink, CachedFromLink, MlflowRunLink
 from tradewind.operators.nest import NO_LOOPS, LoopNest
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class StepOperator(BaseOperator):
     operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = (  # type: ignore[misc]
         MlflowRunLink(),
         ArtifactsLink(),
+        CachedFromLink(),
     )
 
     def __init__(
@@ -75,7 +76,12 @@ class StepOperator(BaseOperator):
         from tradewind.operators.execution import StepExecution
 
         self._execution = StepExecution(self, context)
-        return self._execution.run()
+        try:
+            return self._execution.run()
+        finally:
+            # Airflow keeps each link with a request of its own, whether it leads somewhere or not.
+            found = [link for link in self.operator_extra_links if self.links.get(link.xcom_key)]
+            self.operator_extra_links = found  # type: ignore[misc]
 
     def on_kill(self) -> None:
         """End the step's pod: the task was killed, marked by hand, timed out, or its run was deleted."""

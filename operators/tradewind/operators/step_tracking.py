@@ -12,9 +12,10 @@ from tradewind.cluster import StepIdentity
 from tradewind.errors import TradewindError
 from tradewind.operators.configuration import SecretKey, configuration
 from tradewind.operators.inputs import StepInputs
-from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
+from tradewind.operators.links import ARTIFACTS_URL, CACHED_FROM_URL, MLFLOW_URL
 from tradewind.operators.mlflow import MlflowAccess, Tracking, parent_run
 from tradewind.operators.storage import keeps_models
+from tradewind.operators.store_access import console_url
 from tradewind.operators.view import RunFacts
 from tradewind.plan.model import PythonFunction, Step
 
@@ -130,6 +131,7 @@ class StepTracking:
             TradewindError: MLflow is away and tracking is required.
         """
         self._end(self._record("FINISHED", result))
+        self._link_to_store(result)
 
     def fail(self, error: BaseException) -> None:
         """Write the end of a step that failed; its own error is what matters, not one of MLflow's."""
@@ -150,12 +152,15 @@ class StepTracking:
         """
         record = self._record("FINISHED", result)
         source = result.get("cached_from")
+        if source is not None and source.get("url"):
+            self._operator.links[CACHED_FROM_URL] = source["url"]
         if source is None or self._tracking is None or self._tracking.mode == "required":
             self._end(record)
             return
         self._park(record)
         if source.get("mlflow_run_id"):
             self._set_links(source["experiment_id"], source["mlflow_run_id"])
+        self._link_to_store(result)
 
     def interrupt(self, status: Status, why: str) -> None:
         """Write the end of a step whose process is about to be killed: quickly, and without a promise."""
@@ -220,7 +225,20 @@ class StepTracking:
         from tradewind.tracking import ui_run_artifacts_url, ui_run_url
 
         place = (self._tracking.access.ui_uri, experiment_id, run_id)
-        self._operator.links = {MLFLOW_URL: ui_run_url(*place), ARTIFACTS_URL: ui_run_artifacts_url(*place)}
+        run_url = ui_run_url(*place)
+        # Artifacts that lie elsewhere are not on MLflow's page of artifacts, but their URIs are on the run's.
+        in_mlflow = keeps_models(self._operator.pipeline)
+        artifacts_url = ui_run_artifacts_url(*place) if in_mlflow else run_url
+        self._operator.links |= {MLFLOW_URL: run_url, ARTIFACTS_URL: artifacts_url}
+
+    def _link_to_store(self, result: Mapping[str, Any]) -> None:
+        """Lead to the artifacts themselves where their store has a page for people."""
+        for listed in (result.get("artifacts") or {}).values():
+            for reference in listed:
+                url = console_url(str(reference.get("uri") or "")) if reference.get("digest") else ""
+                if url:
+                    self._operator.links[ARTIFACTS_URL] = url
+                    return
 
     def _record(self, status: str, result: Mapping[str, Any] | None = None) -> StepRecord:
         from tradewind.tracking import StepRecord

@@ -8,14 +8,16 @@ spec. Workers use an Airflow connection, or what their own environment gives. Th
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from tradewind.errors import ConfigurationError
 from tradewind.operators.configuration import configuration
 from tradewind.runtime.stores import scheme_of
 
-__all__ = ["connection_environment", "is_mounted", "pod_access"]
+__all__ = ["connection_environment", "console_url", "is_mounted", "pod_access"]
 
 VOLUME = "tradewind-artifacts"
 _SERVICES = ("mlflow-artifacts", "http", "https")
@@ -68,6 +70,27 @@ def _segments(path: str) -> list[str]:
     return [part for part in path.split("/") if part]
 
 
+def console_url(uri: str) -> str:
+    """Return the page of an artifact in its cloud's console, empty where it has none that can be known."""
+    scheme = scheme_of(uri)
+    bucket, _, path = uri.partition("://")[2].partition("/")
+    folder = path.rpartition("/")[0]
+    if scheme in ("gs", "gcs"):
+        return f"https://console.cloud.google.com/storage/browser/{quote(bucket)}/{quote(folder)}"
+    own_server = any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ)
+    if scheme in ("s3", "s3a") and not own_server and '"endpoint_url"' not in str(_connected(uri)):
+        query = urlencode({"prefix": f"{folder}/"}, quote_via=quote)
+        return f"https://console.aws.amazon.com/s3/buckets/{quote(bucket)}?{query}"
+    return ""
+
+
+def _connected(uri: str) -> dict[str, str]:
+    try:
+        return connection_environment(uri)
+    except ConfigurationError:
+        return {}
+
+
 def connection_environment(root: str | None) -> dict[str, str]:
     """Return the variables that `[tradewind] artifact_store_conn_id` stands for, none when it is not set.
 
@@ -106,8 +129,7 @@ def _aws(connection: Any) -> dict[str, Any]:
         "key": connection.login,
         "secret": connection.password,
         "token": extra.get("aws_session_token"),
-        "endpoint_url": extra.get("endpoint_url")
-        or (host if "://" in host else ""),
+        "endpoint_url": extra.get("endpoint_url") or (host if "://" in host else ""),
         "client_kwargs": {"region_name": region} if region else {},
         "profile": extra.get("profile_name"),
     }

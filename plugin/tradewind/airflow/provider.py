@@ -77,8 +77,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "artifact_store_volume": _option(
         "string",
         None,
-        "For an artifact store at ``file:///``: the volume that every pod mounts, as in a pod's YAML, and where.\n"
-        "Workers need the same files at the same path.",
+        "For an artifact store at ``file:///``: the volume that every pod mounts, as in a pod's YAML, and\n"
+        "where. Workers need the same files at the same path.",
         example='{"mountPath": "/artifacts", "persistentVolumeClaim": {"claimName": "artifacts"}}',
     ),
     "artifact_store_secret": _option(
@@ -91,8 +91,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "artifact_store_conn_id": _option(
         "string",
         None,
-        "For an object store: Airflow connection (aws, google_cloud_platform, wasb or adls) by which workers\n"
-        "reach it. Default: what the environment of the workers gives.",
+        "For an object store: Airflow connection (aws, google_cloud_platform, wasb or adls) by which\n"
+        "workers reach it. Default: what the environment of the workers gives.",
         example="aws_default",
     ),
     "tracking": _option(
@@ -172,6 +172,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             "tradewind.operators.links.MlflowRunLink",
             "tradewind.operators.links.ArtifactsLink",
+            "tradewind.operators.links.CachedFromLink",
         ],
         "config": {
             "tradewind": {
