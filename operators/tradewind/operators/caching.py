@@ -103,12 +103,14 @@ class StepCache:
         pod: Mapping[str, Any],
         operator: Any = None,
         context: Any = None,
+        platform: Mapping[str, Any] | None = None,
     ) -> StepCache | None:
         """Return the step's place, None when it is not to be cached or there is no artifact store.
 
         Args:
             pod: the step's pod arguments.
             operator, context: render the templates that the DAG's author put into them.
+            platform: what kfp-kubernetes says about the pod.
         """
         if step.container is None or not step.cache.enabled:
             return None
@@ -119,7 +121,7 @@ class StepCache:
         # A run that is told to use no earlier results still makes some that later ones may use.
         if root is None or not (wanted or asked):
             return None
-        facts = pod_facts(step, pod, operator, context)
+        facts = pod_facts(step, pod, operator, context, platform or {})
         return cls(
             root,
             cache_key(step, inputs, facts),

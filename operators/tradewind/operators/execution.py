@@ -24,6 +24,7 @@ from tradewind.operators.inputs import StepInputs, resolve_inputs
 from tradewind.operators.labels import LABEL, iteration_label
 from tradewind.operators.limits import require_time, within_limits
 from tradewind.operators.placeholders import constant_placeholders
+from tradewind.operators.platform import platform_arguments
 from tradewind.operators.pod_arguments import merge_pod_arguments
 from tradewind.operators.request import PodRequest
 from tradewind.operators.skipping import leave_trace, skip_unless_ready
@@ -31,10 +32,12 @@ from tradewind.operators.step_tracking import StepTracking
 from tradewind.operators.storage import Places, fetch, require_store, store_arguments
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.operators.view import RunFacts, TaskView, position_of
+from tradewind.operators.volume_claims import do_claim
 from tradewind.operators.workspace import uses_workspace, workspace_arguments
 from tradewind.operators.workspace_import import bringing_step, in_workspace
 from tradewind.operators.xcoms import ERROR_KEY, RunXComs, indexed
-from tradewind.plan.model import Importer
+from tradewind.plan import evaluate
+from tradewind.plan.model import CreateVolume, DeleteVolume, Importer
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,6 +75,7 @@ class StepExecution:
         self._killed = False
         self._deadline: float | None = None
         self._workspace: str | None = None
+        self._platform: Mapping[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
         """Run the step; returns its XCom.
@@ -143,6 +147,7 @@ class StepExecution:
         skip_unless_ready(step, view, at, self._ti, index)
         require_time(run.deadline, self._pipeline.config.active_deadline)
         inputs = resolve_inputs(step, view, at)
+        self._platform = platform_arguments(step.platform, lambda given: evaluate(given, view, at), step.id)
         self._deadline = run.deadline
         self._workspace = run.workspace if run.workspace and uses_workspace(step, inputs) else None
         self._tracking = StepTracking(self._operator, self._identity, inputs, run, self._ti)
@@ -153,11 +158,19 @@ class StepExecution:
                 return self._run_pod(what, placeholders, None, in_workspace(result))
             self._tracking.write(result)
             return result
+        if isinstance(step.action, CreateVolume | DeleteVolume):
+            return self._run_claim(inputs)
         require_store(step, self._pipeline, self._all_pod_arguments())
         cache = None
         if self._workspace is None:
             cache = StepCache.of(
-                step, self._pipeline, inputs, self._pod_arguments(), self._operator, self._context
+                step,
+                self._pipeline,
+                inputs,
+                self._pod_arguments(),
+                self._operator,
+                self._context,
+                platform=self._platform,
             )
         if cache is not None:
             hit = cache.lookup(self._operator.log)
@@ -165,6 +178,19 @@ class StepExecution:
                 self._tracking.write(hit)
                 return hit
         return self._run_pod(inputs, placeholders, cache)
+
+    def _run_claim(self, inputs: StepInputs) -> dict[str, Any]:
+        """Make or delete a volume claim."""
+        tracking = self._tracking
+        assert tracking is not None
+        tracking.begin()
+        try:
+            result = do_claim(self._step, inputs, self._pod_arguments(), self._identity, self._operator.log)
+        except TradewindError as error:
+            tracking.fail(error)
+            raise
+        tracking.finish(result)
+        return result
 
     def _run_pod(
         self,
@@ -233,6 +259,7 @@ class StepExecution:
             resources=task.resources,
             arguments=self._all_pod_arguments(),
             plain=task.plain,
+            platform=self._platform,
         )
         pod = StepPodOperator(request=request, context=self._context, read_result=read_message)
         pod.prepare()
@@ -240,7 +267,9 @@ class StepExecution:
 
     def _all_pod_arguments(self) -> dict[str, Any]:
         """The pod's arguments, with those by which it reaches artifact store and workspace."""
-        arguments = merge_pod_arguments(store_arguments(self._pipeline), self._pod_arguments())
+        timeout = self._platform.get("active_deadline_seconds")
+        own = {"active_deadline_seconds": timeout} if timeout else {}
+        arguments = merge_pod_arguments(own, store_arguments(self._pipeline), self._pod_arguments())
         mounts = workspace_arguments(self._workspace) if self._workspace else {}
         return within_limits(arguments, self._deadline, mounts)
 

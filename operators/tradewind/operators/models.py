@@ -89,13 +89,14 @@ def environment(request: PodRequest, given: Any) -> list[k8s.V1EnvVar]:
 
     Args:
         given: `env_vars` of the pod arguments: mapping, or list of dicts or V1EnvVar. They win over the
-            component's own, and these over the protocol's.
+            component's own and those of its Kubernetes settings, and these over the protocol's.
     """
     variables = [k8s.V1EnvVar(name=name, value=value) for name, value in request.protocol.items()]
     for name, secret in request.secrets.items():
         selector = k8s.V1SecretKeySelector(name=secret.name, key=secret.key)
         variables.append(k8s.V1EnvVar(name=name, value_from=k8s.V1EnvVarSource(secret_key_ref=selector)))
     variables += [k8s.V1EnvVar(name=name, value=value) for name, value in request.environment.items()]
+    variables += [model(item, "V1EnvVar") for item in request.platform.get("env_vars", ())]
     variables += _given(given)
     return list({variable.name: variable for variable in variables}.values())
 

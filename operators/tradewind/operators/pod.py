@@ -27,6 +27,7 @@ from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.errors import ConfigurationError, TradewindError
 from tradewind.operators.models import environment, model, resources, typed_arguments, with_workdir
+from tradewind.operators.pod_platform import lay_under
 from tradewind.operators.request import PodOutcome, PodRequest
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         if "container_resources" not in self._author:
             self.container_resources = resources(request.resources)
         self.env_vars = environment(request, self.env_vars)
+        lay_under(self, request.platform, self._author)
         self.volumes, self.volume_mounts = with_workdir(self.volumes, self.volume_mounts)
         self.labels = {**self.labels, **request.identity.labels(request.try_number)}
         self.name = request.identity.pod_name(request.try_number)

@@ -30,12 +30,22 @@ _DECISIVE = (
 )
 
 
-def pod_facts(step: Step, pod: Mapping[str, Any], operator: Any, context: Any) -> dict[str, Any]:
+_PLATFORM = ("container_security_context", "env_vars", "volume_mounts", "volumes")
+
+
+def pod_facts(
+    step: Step,
+    pod: Mapping[str, Any],
+    operator: Any,
+    context: Any,
+    platform: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return what counts of a step's pod.
 
     Args:
         pod: the step's pod arguments, of all levels.
         operator, context: for templates in them; None: they are left as they are.
+        platform: settings of kfp-kubernetes, values of the run included; data, never templates.
     """
     container = step.container
     facts: dict[str, Any] = {
@@ -55,7 +65,8 @@ def pod_facts(step: Step, pod: Mapping[str, Any], operator: Any, context: Any) -
         facts |= {name: rendered[name] for name in rendered if name not in ("image", "environment")}
         facts["image"] = rendered["image"] or facts["image"]
         facts["environment"] = {**facts["environment"], **rendered["environment"]}
-    return facts
+    given = {name: (platform or {})[name] for name in _PLATFORM if name in (platform or {})}
+    return {**facts, "platform": given} if given else facts
 
 
 def _variables(given: Any) -> dict[str, Any]:

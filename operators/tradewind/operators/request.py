@@ -33,6 +33,7 @@ class PodRequest:
         resources: the component's requests and limits.
         arguments: KubernetesPodOperator arguments of deployment, pipeline and step, merged.
         plain: the container runs a command as it is and reports nothing but its exit code.
+        platform: what kfp-kubernetes says, see `tradewind.operators.platform`; it yields to `arguments`.
     """
 
     identity: StepIdentity
@@ -45,6 +46,7 @@ class PodRequest:
     resources: Resources | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     plain: bool = False
+    platform: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
