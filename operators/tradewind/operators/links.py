@@ -26,7 +26,7 @@ __all__ = [
 
 MLFLOW_URL = "mlflow_url"
 ARTIFACTS_URL = "artifacts_url"
-CACHED_FROM_URL = "cached_from_url"
+CACHED_FROM_URL = "cached_from"
 
 
 class _StepLink(BaseOperatorLink):
@@ -55,7 +55,7 @@ class MlflowRunLink(_StepLink):
 class CachedFromLink(_StepLink):
     """Of a step that was cached: to the task in Airflow that made its result."""
 
-    name = "Cached: made by"
+    name = "Cached from"
     key = CACHED_FROM_URL
 
 
