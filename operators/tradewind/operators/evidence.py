@@ -50,12 +50,12 @@ class RunEvidence:
     # --- what went wrong ----------------------------------------------------------------------------------
 
     def failures(self) -> list[str]:
-        """Return a line for each thing that failed: its name, and why if it said so."""
+        """Return a line for each thing that failed: its name, and the first line of why if it said so."""
         lines = []
         for task, index in failures(self.states):
             left = self._left(task, ERROR_KEY).get(index) if task in self._plan.steps else None
             name = f"{task}[{index}]" if index >= 0 else task
-            lines.append(f"{name}: {left['message']}" if left else name)
+            lines.append(f"{name}: {left['message'].splitlines()[0]}" if left else name)
         for loop in self._plan.loops.values():
             if loop.loop:
                 lines.extend(self._broken(loop.id))

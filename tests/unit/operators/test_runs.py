@@ -30,15 +30,17 @@ check = python_step(
     "def work(rows: int) -> int:\\n    assert rows < 100, 'too many rows'\\n    return rows\\n",
     id="check",
     parameters={{"rows": ParameterInput("NUMBER_INTEGER", StepParameter("double", "Output"))}},
+    upstream=("double",),
     output_parameters=number,
 )
 parameters = {{"rows": PipelineParameter("NUMBER_INTEGER", 5, True)}}
 outputs = {{"answer": StepParameter("check", "Output")}}
+plan = Plan("demo", "demo", "", parameters, {{}}, {{"double": double, "check": check}}, outputs)
 with DAG({experiment!r}, schedule=None, params={{"rows": 5}}):
     start = RunStartOperator(task_id="run_start", pipeline=settings, parameters=parameters).as_setup()
     first = StepOperator(task_id="double", step=double, pipeline=settings)
     second = StepOperator(task_id="check", step=check, pipeline=settings)
-    end = RunEndOperator(task_id="run_end", pipeline=settings, steps=["double", "check"], outputs=outputs)
+    end = RunEndOperator(task_id="run_end", pipeline=settings, plan=plan, last_steps=["check"])
     start >> first >> second >> end.as_teardown(setups=start)
 """
 
