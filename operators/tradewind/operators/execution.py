@@ -21,7 +21,7 @@ from tradewind.operators.configuration import configuration
 from tradewind.operators.failures import airflow_errors
 from tradewind.operators.importer import imported
 from tradewind.operators.inputs import StepInputs, resolve_inputs
-from tradewind.operators.labels import LABEL, iteration_label
+from tradewind.operators.labels import LABEL, iteration_label, iteration_path
 from tradewind.operators.limits import require_time, within_limits
 from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.platform import platform_arguments
@@ -143,14 +143,16 @@ class StepExecution:
         at = position_of(step.loop, index, nest, xcoms)
         words = self._pipeline.final_status or configuration().final_status
         view = TaskView(xcoms, run, nest, at, placeholders, engine_words=words == "engine")
-        self._context[LABEL] = iteration_label(step.loop, index, nest, xcoms)  # type: ignore[literal-required]
+        self._context[LABEL] = iteration_label(step.loop, index, xcoms)  # type: ignore[literal-required]
         skip_unless_ready(step, view, at, self._ti, index)
         require_time(run.deadline, self._pipeline.config.active_deadline)
         inputs = resolve_inputs(step, view, at)
         self._platform = platform_arguments(step.platform, lambda given: evaluate(given, view, at), step.id)
         self._deadline = run.deadline
         self._workspace = run.workspace if run.workspace and uses_workspace(step, inputs) else None
-        self._tracking = StepTracking(self._operator, self._identity, inputs, run, self._ti)
+        self._tracking = StepTracking(
+            self._operator, self._identity, inputs, run, self._ti, iteration_path(step.loop, index, xcoms)
+        )
         if isinstance(step.action, Importer):
             result = imported(step, inputs, view, at)
             if step.action.to_workspace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,13 +46,20 @@ class StepTracking:
         inputs: as resolved.
         facts: of the run.
         ti: the running task instance.
+        path: of the step's iteration in the loops around it.
 
     Attributes:
         run: the step's MLflow run; None when there is none (yet).
     """
 
     def __init__(
-        self, operator: StepOperator, identity: StepIdentity, inputs: StepInputs, facts: RunFacts, ti: Any
+        self,
+        operator: StepOperator,
+        identity: StepIdentity,
+        inputs: StepInputs,
+        facts: RunFacts,
+        ti: Any,
+        path: Sequence[int] = (),
     ) -> None:
         self.run: TrackedRun | None = None
         self.parked: dict[str, Any] | None = None
@@ -60,6 +67,7 @@ class StepTracking:
         self._identity = identity
         self._inputs = inputs
         self._ti = ti
+        self._path = path
         self._try_number = int(ti.try_number)
         self._start_ms = int(time.time() * 1000)
         self._facts = facts
@@ -251,6 +259,7 @@ class StepTracking:
             step=step.id,
             display_name=step.display_name,
             map_index=self._identity.map_index,
+            path=self._path,
             try_number=self._try_number,
             status=status,  # type: ignore[arg-type]
             start_ms=self._start_ms,

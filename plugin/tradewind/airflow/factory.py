@@ -27,7 +27,7 @@ from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
 from tradewind.operators.durations import seconds_of
 from tradewind.operators.pod_arguments import pod_argument_problems
-from tradewind.operators.settings import RunSettings, TrackingMode
+from tradewind.operators.settings import FinalStatusWords, RunSettings, TrackingMode
 from tradewind.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def pipeline_dag(
     pod: Mapping[str, Any] | None = None,
     steps: StepArguments | None = None,
     artifact_store: str | None = None,
+    final_status: FinalStatusWords | None = None,
     **dag_arguments: Any,
 ) -> DAG:
     """Make a DAG of a pipeline: one task per step, between `run_start` and `run_end`.
@@ -88,6 +89,8 @@ def pipeline_dag(
         steps: by step id, arguments of any Airflow task (retries, pool, execution_timeout, ...) and `pod`, as
             above, for this step alone.
         artifact_store: URI below which steps keep artifacts.
+        final_status: the words in which exit tasks are told how things ended (dsl.PipelineTaskFinalStatus):
+            "documented" (SUCCEEDED, FAILED) or "engine" (COMPLETE, FAILED).
         dag_arguments: any other argument of `airflow.sdk.DAG`.
 
     Raises:
@@ -97,6 +100,9 @@ def pipeline_dag(
     problems: list[Problem] = []
     plan = _plan(pipeline, caller, problems)
     problems.extend(_setting_problems(experiment, tracking, caching, cluster, namespace, artifact_store))
+    if final_status is not None and final_status not in get_args(FinalStatusWords):
+        words = ", ".join(get_args(FinalStatusWords))
+        problems.append(Problem("final_status", f"is {final_status!r}", f"use one of {words}"))
     ttl = _cache_ttl(cache_ttl, problems)
     problems.extend(pod_argument_problems(pod or {}, "pod"))
     problems.extend(step_argument_problems(plan, steps or {}))
@@ -128,6 +134,7 @@ def pipeline_dag(
             pod=pod or {},
             pipeline_root=plan.pipeline_root,
             config=plan.config,
+            final_status=final_status,
         )
         with collection_paused():
             add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)

@@ -34,10 +34,10 @@ def run_tags(record: PipelineRunRecord) -> dict[str, str]:
 
 
 def step_name(record: StepRecord) -> str:
-    """Name of a step try's run: `train`, `train [3]`, `train (try 2)`."""
+    """Name of a step try's run: `train`, `train [2.0]`, `train (try 2)`."""
     name = record.display_name or record.step
-    if record.map_index >= 0:
-        name += f" [{record.map_index}]"
+    if record.iteration:
+        name += f" [{record.iteration}]"
     if record.try_number > 1:
         name += f" (try {record.try_number})"
     return name

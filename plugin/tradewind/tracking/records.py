@@ -96,6 +96,8 @@ class StepRecord(_Data):
         step: the step's id, `prepare.split`; with `map_index` and `try_number` the rest of the key.
         display_name: shown in MLflow; the step's id when empty.
         map_index: -1 for a step that is not mapped.
+        path: of a step in loops, its place in each of them from the outermost in; what people see of the
+            map index.
         params: input parameters, any JSON values.
         metrics: more metrics than those in the step's Metrics artifacts and number outputs.
         outputs: output parameters by name; numbers become metrics, the rest tags.
@@ -112,6 +114,7 @@ class StepRecord(_Data):
     step: str
     display_name: str = ""
     map_index: int = -1
+    path: Sequence[int] = ()
     try_number: int = 1
     status: Status = "RUNNING"
     start_ms: int = 0
@@ -126,6 +129,13 @@ class StepRecord(_Data):
     error: str = ""
     cached_from: Mapping[str, str] | None = None
     uses_mlflow: bool = False
+
+    @property
+    def iteration(self) -> str:
+        """`2.0` for the third outer and first inner iteration, "" for a step that is not mapped."""
+        if self.map_index < 0:
+            return ""
+        return ".".join(str(number) for number in self.path) or str(self.map_index)
 
     @property
     def key(self) -> str:

@@ -203,7 +203,7 @@ class Tracker:
             logged = self._runs.get(run.run_id)["data"].get("metrics", [])
             metrics = {**{item["key"]: float(item["value"]) for item in logged}, **metrics}
         if metrics:
-            place = record.step if record.map_index < 0 else f"{record.step}/{record.map_index}"
+            place = f"{record.step}/{record.iteration}" if record.iteration else record.step
             mirrored = {f"{place}/{name}": value for name, value in metrics.items()}
             self._batches.metrics(parent.run_id, mirrored, timestamp_ms=when)
 

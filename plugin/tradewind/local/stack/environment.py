@@ -69,6 +69,8 @@ def airflow_environment(
         ("core", "executor"): "LocalExecutor",
         ("core", "parallelism"): str(parallelism),
         ("core", "load_examples"): "False",
+        # Iterations of a loop, over all iterations of the loops around it.
+        ("core", "max_map_length"): "10000",
         ("core", "dags_are_paused_at_creation"): "False",
         ("core", "dags_folder"): str(home.dags),
         ("core", "plugins_folder"): str(home.plugins),
