@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from tradewind.cli.cache_options import add_cache_command
 from tradewind.cli.exits import ExitCode, exit_code_of
 from tradewind.errors import TradewindError
 
@@ -25,6 +26,7 @@ examples:
   tradewind up                                        Airflow, MLflow and a cluster with their UIs
   tradewind check dags/breast_cancer.py               what would run, or everything that is wrong
   tradewind compile pipeline.py -o pipeline.yaml      for Kubeflow, or for pipeline_dag("pipeline.yaml")
+  tradewind cache list                                results that later runs use again
 
 exit codes:
   0    it worked
@@ -44,6 +46,8 @@ examples:
   tradewind run pipeline.py -p rows=500 -p name=first -p 'grid={"depth": [2, 4]}'
   tradewind run pipeline.py -p text=@letter.txt       the value is what the file holds
   tradewind run pipeline.yaml --experiment trials
+  tradewind run pipeline.py --pipeline-root s3://bucket/trials
+  tradewind run pipeline.py --no-cache                every step runs, whatever ran before
   tradewind run pipeline.py --cluster ~/.kube/config --mlflow http://mlflow.example.com
 """
 
@@ -57,11 +61,13 @@ examples:
 """
 
 _CHECK = """\
-Check this machine and the running stack, or a pipeline file. One line each, with the remedy for what fails.
+Check this machine and the running stack: one line each, with the remedy for what fails. With FILE, check a
+pipeline: what would run, with how many pods, or everything that keeps it from running, with the lines.
 
 examples:
   tradewind check
   tradewind check pipeline.py
+  tradewind check pipeline.yaml --plan                where each value comes from, what waits for what and why
 """
 
 _COMPILE = """\
@@ -77,6 +83,7 @@ _ACTIONS = {
     "compile": ("tradewind.cli.compile", "compile_pipeline"),
     "up": ("tradewind.cli.up", "keep_up"),
     "check": ("tradewind.cli.check", "check"),
+    "cache": ("tradewind.cli.cache", "cache"),
 }
 
 
@@ -117,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         "-p", "--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the pipeline"
     )
     run.add_argument("--experiment", default="", help="MLflow experiment (default: the pipeline's name)")
+    run.add_argument("--pipeline-root", metavar="URI", help="keep this run's artifacts below this URI")
+    run.add_argument("--no-cache", action="store_true", help="use no earlier results: every step runs")
     _servers(run)
     watch = argparse.BooleanOptionalAction
     run.add_argument("--watch", action=watch, default=True, help="show progress until the run has ended")
@@ -129,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
 
     check = _command(commands, "check", "check this machine, the stack, or a pipeline file", _CHECK)
     _file(check, optional=True)
+    check.add_argument(
+        "--plan",
+        action="store_true",
+        help="show everything about each step: where its inputs come from, conditions, order",
+    )
     check.add_argument("--cluster", default="", metavar="NAME|KUBECONFIG", help="as in tradewind run")
 
     compiled = _command(commands, "compile", "compile a pipeline to YAML", _COMPILE)
@@ -136,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     compiled.add_argument(
         "-o", "--output", required=True, metavar="FILE", help="file to write; -: standard output"
     )
+    add_cache_command(commands)
     return parser
 
 

@@ -20,6 +20,7 @@ from tradewind.cli.source import Source, read_source
 from tradewind.cli.summary import failure_report, run_report
 from tradewind.local.stack import USER, Home, Options, Stack, StackError, StackState, read_password, running
 from tradewind.local.stack.environment import bundle_name
+from tradewind.operators.run_options import CACHING, PIPELINE_ROOT
 
 __all__ = ["run_pipeline"]
 
@@ -57,7 +58,10 @@ def run_pipeline(options: argparse.Namespace) -> ExitCode:
         api = AirflowApi(session.state.addresses.airflow, USER, read_password(home))
         _connect(api, cluster)
         wait_for_dag(api, deployment, session.check)
-        run_id = api.trigger(deployment.dag_id, values)
+        asked: dict[str, Any] = {CACHING: False} if options.no_cache else {}
+        if options.pipeline_root:
+            asked[PIPELINE_ROOT] = options.pipeline_root
+        run_id = api.trigger(deployment.dag_id, values | asked)
         show.say(f"Run {run_id} of {deployment.dag_id}: {len(built.steps)} steps")
         if not options.watch:
             show.say(f"See {_run_url(session.state, deployment, run_id)}")
