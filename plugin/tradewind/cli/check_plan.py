@@ -96,6 +96,8 @@ def _option(option: model.Option) -> str:
 def _conditions(precondition: Precondition) -> Iterator[str]:
     for step in precondition.succeeded:
         yield f"{step} succeeded"
+    for step in precondition.unfailed:
+        yield f"{step} has not failed"
     for guard in precondition.guards:
         yield guard_text(guard)
 

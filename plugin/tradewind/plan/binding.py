@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tradewind.errors import FatalError
@@ -21,6 +22,7 @@ from tradewind.plan.model import (
     Loop,
     LoopItem,
     OneOf,
+    Option,
     PipelineInput,
     Precondition,
     Selected,
@@ -67,12 +69,17 @@ def evaluate(binding: Binding, view: RunView, at: Position) -> Any:
         case Collected():
             return list(_collect(binding, view, at))
         case OneOf(options):
-            for option in options:
-                if unmet(option.precondition, view, at) is None:
-                    return evaluate(option.binding, view, at)
-            raise NoValueError("none of the branches that could give the value was taken")
+            return _first(options, view, at)
         case FinalStatus():
             return _final_status(binding, view, at)
+
+
+def _first(options: Sequence[Option], view: RunView, at: Position) -> Any:
+    for option in options:
+        if unmet(option.precondition, view, at) is None:
+            with suppress(NoValueError):
+                return evaluate(option.binding, view, at)
+    raise NoValueError("none of the branches that could give the value was taken")
 
 
 def unmet(precondition: Precondition, view: RunView, at: Position) -> str | None:

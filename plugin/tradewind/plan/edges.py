@@ -12,7 +12,7 @@ the waiter looks for itself (`wait = "no_failure"`, and a complete precondition)
 
 *Failing.* Who waits for a scope must see every failure in it. A step inside is seen through another one that
 waits for it and fails with it; so the last steps are those that nobody inside follows in this way. Loops fail
-with nobody, nor does what waits for a mere end or judges its iteration by itself.
+with nobody, nor does what waits for a mere end or judges failures by itself.
 
 *Loops.* The iterations of one region of a loop run side by side, each joined with itself only. What waits for
 a step in another region or in a deeper loop waits for all iterations (`barrier`), and judges its own. Inside
@@ -118,16 +118,19 @@ class _Flow:
         self.starts: dict[str, _Start] = {}
         self.ends: dict[str, _End] = {}
         self.loops: dict[str, str] = {}
+        self.depths: dict[str, int] = {"": 0}
 
     def children(self, parent: Node, around: _Start) -> None:
         for child in parent.children.values():
             start = self._start(child, around)
             self.starts[child.id] = start
+            if child.is_loop:
+                self.depths[child.id] = self.depths[child.loop] + 1
             if child.is_step or child.is_loop:
                 self.waits[child.id] = self._waits(child, start)
             if child.is_step:
                 self.loops[child.id] = child.loop
-                passes_on = start.wait != "end" and not start.barrier
+                passes_on = start.wait != "end" and not start.barrier and not start.checked.unfailed
                 self.ends[child.id] = _End(frozenset((child.id,)), start.region, passes_on)
             else:
                 self.children(child, _FREE if child.is_loop else start)
@@ -152,12 +155,14 @@ class _Flow:
         upstream = _union(end.last for end in ends)
         region = max(end.region for end in ends) if node.loop else 0
         reasons = _union(start.reasons for start in starts)
-        complete = united(
+        wait: Wait = "success" if self._are_skipped_alike(upstream, node.loop, reasons) else "no_failure"
+        barrier = self._needs_barrier(upstream, node.loop, region)
+        unseen = () if barrier else tuple(sorted(self._unseen(upstream, node.loop)))
+        succeeded = (
             Precondition(succeeded=(sibling.id,)) if sibling.is_step else self.starts[sibling.id].complete
             for sibling in awaited
         )
-        wait: Wait = "success" if self._are_skipped_alike(upstream, node.loop, reasons) else "no_failure"
-        barrier = self._needs_barrier(upstream, node.loop, region)
+        complete = united((*succeeded, Precondition(unfailed=unseen)))
         decided = wait == "success" and not barrier
         return _Start(upstream, wait, barrier, ALWAYS if decided else complete, complete, reasons, region)
 
@@ -177,6 +182,11 @@ class _Flow:
         return bool(loop) and any(
             self.loops[step] != loop or self.starts[step].region != region for step in upstream
         )
+
+    def _unseen(self, upstream: _Steps, loop: str) -> _Steps:
+        """Steps of loops within loops: where an inner loop cannot have its items, nothing in it fails."""
+        deep = self.depths[loop] + 2
+        return frozenset(step for step in upstream if self.depths[self.loops[step]] >= deep)
 
     # --- how nodes end ---
 
@@ -198,6 +208,9 @@ class _Flow:
 
     def _waits(self, node: Node, start: _Start) -> Waits:
         upstream = start.upstream | self._sources(node, start)
+        if node.is_loop and node.loop and upstream:
+            # One task works out the items for all iterations around: it is joined with none of them.
+            return Waits(tuple(sorted(upstream)), start.wait, True, start.complete, start.region)
         return Waits(tuple(sorted(upstream)), start.wait, start.barrier, start.checked, start.region)
 
     def _sources(self, node: Node, start: _Start) -> _Steps:

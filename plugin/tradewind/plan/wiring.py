@@ -16,6 +16,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import TaskInputsSpec
 
 from tradewind.ir.executors import plain
 from tradewind.ir.types import parameter_type
+from tradewind.plan.binding import steps_of
 from tradewind.plan.conditions import parse
 from tradewind.plan.model import (
     Binding,
@@ -23,6 +24,8 @@ from tradewind.plan.model import (
     FinalStatus,
     Guard,
     LoopItem,
+    OneOf,
+    Option,
     ParameterType,
     PipelineInput,
     Selected,
@@ -30,6 +33,7 @@ from tradewind.plan.model import (
 )
 from tradewind.plan.outlets import output_artifact, output_parameter, outputs
 from tradewind.plan.placeholders import has_placeholders, input_names
+from tradewind.plan.preconditions import ALWAYS
 from tradewind.plan.selection import selected_path
 from tradewind.plan.tree import Node
 from tradewind.plan.values import typed
@@ -146,11 +150,17 @@ def _finish(
 
 
 def _fill_in_defaults(node: Node, inputs: Inputs) -> None:
-    """A sub-pipeline passes its default on where it got no value, or null where it has none: KFP's rule."""
+    """A sub-pipeline passes its default on where it got no value, or null where it has none: KFP's rule.
+
+    One that runs whatever happened before may find out only then that there is no value.
+    """
     for name, declared in node.component.input_definitions.parameters.items():
-        if name not in inputs.parameters:
-            value = plain(declared.default_value) if declared.HasField("default_value") else None
-            inputs.parameters[name] = Constant(typed(value, parameter_type(declared)))
+        value = plain(declared.default_value) if declared.HasField("default_value") else None
+        default = Constant(typed(value, parameter_type(declared)))
+        given = inputs.parameters.setdefault(name, default)
+        if node.ignores_failures and steps_of(given) and not isinstance(given, FinalStatus):
+            options = (Option(ALWAYS, given), Option(ALWAYS, default))
+            inputs.parameters[name] = OneOf(options)
     for name in node.component.input_definitions.artifacts:
         inputs.artifacts.setdefault(name, None)
 
