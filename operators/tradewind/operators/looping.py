@@ -17,7 +17,7 @@ from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.xcoms import ITERATIONS_KEY, SKIPPED_KEY, RunXComs
 from tradewind.plan.binding import iteration_items
 from tradewind.plan.model import Loop
-from tradewind.plan.readiness import broken, unmet
+from tradewind.plan.readiness import broken, judged, unmet
 from tradewind.plan.view import Position
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def make_iterations(operator: LoopOperator, context: Context) -> list[int]:
     facts = RunFacts.of(ti, xcoms)
     placeholders = constant_placeholders(context, facts, operator.pipeline)
     view = TaskView(xcoms, facts, nest, {}, placeholders)
-    view.expect([*(loop.upstream if loop.barrier else ()), *loop.precondition.succeeded])
+    view.expect(judged(loop))
     iterations: list[dict[str, Any]] = []
     skips: list[dict[str, Any]] = []
     for parent, path, at in _around(loop, nest, xcoms):
@@ -55,7 +55,7 @@ def make_iterations(operator: LoopOperator, context: Context) -> list[int]:
         )
     _check_number(loop, len(iterations))
     if skips:
-        ti.xcom_push(key=SKIPPED_KEY, value=skips)
+        ti.xcom_push(key=SKIPPED_KEY, value={"around": skips})
     ti.xcom_push(key=ITERATIONS_KEY, value=iterations)
     operator.log.info("%d iterations", len(iterations))
     return list(range(len(iterations)))

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from tradewind.operators.view import TaskView
 from tradewind.operators.xcoms import SKIPPED_KEY, indexed
 from tradewind.plan.model import Step
-from tradewind.plan.readiness import broken, unmet
+from tradewind.plan.readiness import broken, judged, unmet
 from tradewind.plan.view import Position
 
 __all__ = ["leave_trace", "skip_unless_ready"]
@@ -27,8 +27,7 @@ def skip_unless_ready(step: Step, view: TaskView, at: Position, ti: Any, map_ind
         AirflowSkipException: it is not.
         FatalError: a condition cannot be evaluated.
     """
-    judged = [*(step.upstream if step.barrier and step.wait != "end" else ()), *step.precondition.succeeded]
-    view.expect(judged)
+    view.expect(judged(step))
     reason = broken(step, view, at)
     failed = reason is not None
     if reason is None:

@@ -6,7 +6,7 @@ from tradewind.plan.binding import FAILED_STATES, unmet
 from tradewind.plan.model import Loop, Step
 from tradewind.plan.view import Position, RunView
 
-__all__ = ["broken", "skip_reason", "unmet"]
+__all__ = ["broken", "judged", "skip_reason", "unmet"]
 
 
 def skip_reason(subject: Step | Loop, view: RunView, at: Position) -> str | None:
@@ -29,10 +29,17 @@ def broken(subject: Step | Loop, view: RunView, at: Position) -> str | None:
         view: asked for states only where Airflow's own rules cannot have decided.
         at: the iteration.
     """
-    judged = subject.precondition.unfailed
-    if subject.barrier and subject.wait != "end":
-        judged = (*subject.upstream, *judged)
-    for step in judged:
+    for step in _unbroken(subject):
         if any(state in FAILED_STATES for state in view.states(step, at)):
             return f"{step} failed in this iteration" if at else f"{step} failed"
     return None
+
+
+def judged(subject: Step | Loop) -> tuple[str, ...]:
+    """Ids of the steps whose states `broken` and `unmet` may ask for, so that a view can get them at once."""
+    return (*_unbroken(subject), *subject.precondition.succeeded)
+
+
+def _unbroken(subject: Step | Loop) -> tuple[str, ...]:
+    own = subject.upstream if subject.barrier and subject.wait != "end" else ()
+    return (*own, *subject.precondition.unfailed)
