@@ -27,6 +27,7 @@ from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.platform import platform_arguments
 from tradewind.operators.pod_arguments import merge_pod_arguments
 from tradewind.operators.request import PodRequest
+from tradewind.operators.run_options import settings_of_run
 from tradewind.operators.skipping import leave_trace, skip_unless_ready
 from tradewind.operators.step_tracking import StepTracking
 from tradewind.operators.storage import Places, fetch, require_store, store_arguments
@@ -130,6 +131,7 @@ class StepExecution:
 
     def _run(self) -> dict[str, Any]:
         step, index = self._step, self._identity.map_index
+        self._pipeline = settings_of_run(self._pipeline, self._context["dag_run"])
         xcoms = RunXComs(self._ti)
         run = RunFacts.of(self._ti, xcoms)
         placeholders = constant_placeholders(
@@ -150,8 +152,9 @@ class StepExecution:
         self._platform = platform_arguments(step.platform, lambda given: evaluate(given, view, at), step.id)
         self._deadline = run.deadline
         self._workspace = run.workspace if run.workspace and uses_workspace(step, inputs) else None
+        path = iteration_path(step.loop, index, xcoms)
         self._tracking = StepTracking(
-            self._operator, self._identity, inputs, run, self._ti, iteration_path(step.loop, index, xcoms)
+            self._operator, self._pipeline, self._identity, inputs, run, self._ti, path
         )
         if isinstance(step.action, Importer):
             result = imported(step, inputs, view, at)
@@ -248,8 +251,7 @@ class StepExecution:
         tracking = self._tracking
         assert tracking is not None
         places = Places.plan(self._step, self._pipeline, self._identity, self._try_number, tracking.run)
-        settings = configuration()
-        task = PodTask.of(self._step, inputs, places, placeholders, settings.store_timeout_seconds)
+        task = PodTask.of(self._step, inputs, places, placeholders, configuration())
         request = PodRequest(
             identity=self._identity,
             try_number=self._try_number,
@@ -261,6 +263,7 @@ class StepExecution:
             resources=task.resources,
             arguments=self._all_pod_arguments(),
             plain=task.plain,
+            helper=task.helper,
             platform=self._platform,
         )
         pod = StepPodOperator(request=request, context=self._context, read_result=read_message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from tradewind.operators.storage import artifact_root
 from tradewind.operators.workspace import MOUNT_PATH
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def constant_placeholders(
         "pipeline_task_name": task,
         "pipeline_task_uuid": uuid,
         **workspace,
-        "pipeline_root": pipeline.pipeline_root,
+        "pipeline_root": artifact_root(pipeline, run.tracking),
         "pipeline_job_create_time_utc": _utc(created),
         "pipeline_job_schedule_time_utc": _utc(dag_run.logical_date or created),
     }

@@ -14,16 +14,31 @@ from typing import Any, Literal
 
 from tradewind.plan.run_config import RunConfig
 
-__all__ = ["RUN_END", "RUN_START", "STEPS_DONE", "FinalStatusWords", "RunSettings", "TrackingMode"]
+__all__ = [
+    "MLFLOW_STORE",
+    "RUN_END",
+    "RUN_START",
+    "STEPS_DONE",
+    "FinalStatusWords",
+    "HelperFor",
+    "RunSettings",
+    "TrackingMode",
+]
 
 RUN_START = "run_start"
 RUN_END = "run_end"
 STEPS_DONE = "steps_done"
 
+MLFLOW_STORE = "mlflow"
+"""As an artifact store: that of the MLflow server, whatever else is configured."""
+
 TrackingMode = Literal["on", "off", "required"]
 
 FinalStatusWords = Literal["documented", "engine"]
 """Of a final status: SUCCEEDED and FAILED as KFP documents it, COMPLETE and FAILED as its engine says."""
+
+HelperFor = Literal["artifacts", "outputs"]
+"""Container components that Python is brought to: those with artifacts, or all that have outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +54,8 @@ class RunSettings:
             caching options can only switch it off.
         cache_ttl: age in seconds from which an earlier result no longer counts; None: as the deployment has
             it.
-        artifact_store: URI below which steps keep artifacts; None: as the deployment has it, MLflow's
-            artifact store if it says nothing.
+        artifact_store: URI below which steps keep artifacts, or `MLFLOW_STORE`; None: as the pipeline has it
+            (`pipeline_root`), or the deployment; MLflow's artifact store if none of them says anything.
         cluster: Airflow connection of the Kubernetes cluster; None: as the deployment has it.
         namespace: of the pods; None: as the deployment or the connection has it.
         pod: KubernetesPodOperator arguments for every step of the pipeline; a step's own win over them.

@@ -20,6 +20,7 @@ from tradewind.operators.view import RunFacts
 from tradewind.plan.model import PythonFunction, Step
 
 if TYPE_CHECKING:
+    from tradewind.operators.settings import RunSettings
     from tradewind.operators.step import StepOperator
     from tradewind.tracking import StepRecord, TrackedRun, Tracker
 
@@ -42,6 +43,7 @@ class StepTracking:
 
     Args:
         operator: the task; its links are set as soon as there is an MLflow run.
+        pipeline: the pipeline's settings, as this run has them.
         identity: of the step.
         inputs: as resolved.
         facts: of the run.
@@ -55,6 +57,7 @@ class StepTracking:
     def __init__(
         self,
         operator: StepOperator,
+        pipeline: RunSettings,
         identity: StepIdentity,
         inputs: StepInputs,
         facts: RunFacts,
@@ -64,6 +67,7 @@ class StepTracking:
         self.run: TrackedRun | None = None
         self.parked: dict[str, Any] | None = None
         self._operator = operator
+        self._pipeline = pipeline
         self._identity = identity
         self._inputs = inputs
         self._ti = ti
@@ -71,7 +75,7 @@ class StepTracking:
         self._try_number = int(ti.try_number)
         self._start_ms = int(time.time() * 1000)
         self._facts = facts
-        self._tracking = Tracking.of(operator.pipeline, operator.log) if facts.tracking is not None else None
+        self._tracking = Tracking.of(pipeline, operator.log) if facts.tracking is not None else None
 
     @cached_property
     def _parent(self) -> TrackedRun | None:
@@ -97,7 +101,7 @@ class StepTracking:
         models = [
             name
             for name, output in step.output_artifacts.items()
-            if output.schema_title == "system.Model" and keeps_models(self._operator.pipeline)
+            if output.schema_title == "system.Model" and keeps_models(self._pipeline)
         ]
         record = self._record("RUNNING")
         if self._ti.try_number > 1:
@@ -235,7 +239,7 @@ class StepTracking:
         place = (self._tracking.access.ui_uri, experiment_id, run_id)
         run_url = ui_run_url(*place)
         # Artifacts that lie elsewhere are not on MLflow's page of artifacts, but their URIs are on the run's.
-        in_mlflow = keeps_models(self._operator.pipeline)
+        in_mlflow = keeps_models(self._pipeline)
         artifacts_url = ui_run_artifacts_url(*place) if in_mlflow else run_url
         self._operator.links |= {MLFLOW_URL: run_url, ARTIFACTS_URL: artifacts_url}
 

@@ -12,7 +12,7 @@ from tradewind.cluster import StepIdentity
 from tradewind.errors import ConfigurationError
 from tradewind.operators.configuration import configuration
 from tradewind.operators.mlflow import MlflowAccess
-from tradewind.operators.settings import RunSettings
+from tradewind.operators.settings import MLFLOW_STORE, RunSettings
 from tradewind.operators.store_access import connection_environment, is_mounted, pod_access
 from tradewind.runtime.stores import scheme_of
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Places",
+    "artifact_root",
     "cache_root",
     "fetch",
     "keeps_models",
@@ -88,7 +89,19 @@ class Places:
 
 
 def _configured(pipeline: RunSettings) -> str | None:
-    return pipeline.artifact_store or configuration().artifact_store
+    """The store's URI, None for MLflow's: as the DAG has it, else the pipeline, else the deployment."""
+    chosen = pipeline.artifact_store or pipeline.pipeline_root or configuration().artifact_store
+    return None if chosen == MLFLOW_STORE else chosen
+
+
+def artifact_root(pipeline: RunSettings, tracking: Mapping[str, Any] | None) -> str:
+    """Return the URI below which a run's artifacts are kept: KFP's `{{$.pipeline_root}}`.
+
+    Args:
+        tracking: what `run_start` says of the run in MLflow, if anything.
+    """
+    root = _configured(pipeline) or (tracking or {}).get("artifact_uri") or MLFLOW_ROOT
+    return str(root).rstrip("/")
 
 
 def cache_root(pipeline: RunSettings) -> str | None:

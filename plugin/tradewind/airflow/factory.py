@@ -88,7 +88,8 @@ def pipeline_dag(
         pod: arguments of KubernetesPodOperator for every step's pod.
         steps: by step id, arguments of any Airflow task (retries, pool, execution_timeout, ...) and `pod`, as
             above, for this step alone.
-        artifact_store: URI below which steps keep artifacts.
+        artifact_store: URI below which steps keep artifacts, or "mlflow"; default: what the pipeline says
+            itself (`pipeline_root`), else what the deployment says.
         final_status: the words in which exit tasks are told how things ended (dsl.PipelineTaskFinalStatus):
             "documented" (SUCCEEDED, FAILED) or "engine" (COMPLETE, FAILED).
         dag_arguments: any other argument of `airflow.sdk.DAG`.
@@ -106,6 +107,7 @@ def pipeline_dag(
     ttl = _cache_ttl(cache_ttl, problems)
     problems.extend(pod_argument_problems(pod or {}, "pod"))
     problems.extend(step_argument_problems(plan, steps or {}))
+    problems.extend(_root_problems(plan, artifact_store))
     run = run_params(plan, params or {}, scheduled=schedule is not None, problems=problems)
     arguments = {
         "schedule": schedule,
@@ -170,6 +172,18 @@ def _setting_problems(
     if namespace is not None and not (isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace)):
         remedy = "at most 63 lower-case letters, digits and dashes, neither first nor last a dash"
         yield Problem("namespace", f"{namespace!r} is no name for a Kubernetes namespace", remedy)
+
+
+def _root_problems(plan: Plan | None, artifact_store: object) -> Iterator[Problem]:
+    """A root that the pipeline itself brings along has to be one that pods can reach."""
+    if plan is None or artifact_store is not None or not plan.pipeline_root:
+        return
+    scheme, colon, _ = plan.pipeline_root.partition(":/")
+    remedy = "give artifact_store= to pipeline_dag: a URI, or 'mlflow'"
+    if not colon or not scheme:
+        yield Problem("$.defaultPipelineRoot", f"{plan.pipeline_root!r} is no URI", remedy)
+    elif scheme == "minio":
+        yield Problem("$.defaultPipelineRoot", "minio:// stands for the object store of a KFP server", remedy)
 
 
 def _cache_ttl(given: object, problems: list[Problem]) -> float | None:
