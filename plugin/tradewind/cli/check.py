@@ -16,8 +16,6 @@ from importlib import metadata
 
 from tradewind.cli.exits import ExitCode
 from tradewind.cli.findings import Finding
-from tradewind.cli.source import read_source
-from tradewind.cli.summary import columns
 from tradewind.local.stack import Home, running
 
 __all__ = ["check"]
@@ -30,7 +28,9 @@ _REQUIRED_BY_STACK = (("mlflow", "3.4"), ("aiohttp", "3.11"))
 def check(options: argparse.Namespace) -> ExitCode:
     """Carry out `tradewind check`."""
     if options.file:
-        return _check_file(options)
+        from tradewind.cli.check_file import check_file
+
+        return check_file(options)
     failed = 0
     for finding in _findings(options.cluster):
         failed += not finding.ok
@@ -72,23 +72,3 @@ def _installed(name: str, least: str) -> Finding:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])
-
-
-def _check_file(options: argparse.Namespace) -> ExitCode:
-    """What a file's pipeline would run; everything that is wrong with it is raised, all at once."""
-    from tradewind import plan
-
-    source = read_source(options.file, pipeline=options.pipeline)
-    built = plan.build(source.pipeline)
-    pods = sum(step.container is not None for step in built.steps.values())
-    print(f"pass  {options.file}: pipeline {built.name}, {len(built.steps)} steps, {pods} pods at most")
-    for parameter, declared in built.parameters.items():
-        value = f" = {declared.default!r}" if declared.has_default else ""
-        print(f"      parameter {parameter}: {declared.type}{value}")
-    rows = [
-        (step.id, step.container.image if step.container else "no pod", "after " + ", ".join(step.upstream))
-        for step in built.steps.values()
-    ]
-    for line in columns([(name, image, after if after != "after " else "") for name, image, after in rows]):
-        print(f"      {line}")
-    return ExitCode.OK

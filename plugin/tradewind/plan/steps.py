@@ -65,7 +65,7 @@ def make_step(
         platform: what only Kubernetes knows about its pod.
     """
     container = executor.container if executor.WhichOneof("spec") == "container" else None
-    action: Action = _importer(executor.importer, inputs) if container is None else _action(container)
+    action: Action = _importer(executor.importer, node, inputs) if container is None else _action(container)
     if isinstance(action, CreateVolume | DeleteVolume):
         container, platform = None, None
     return Step(
@@ -189,12 +189,14 @@ def _action(container: ContainerSpec) -> Action:
     return python if python is not None else Command(tuple(container.command), tuple(container.args))
 
 
-def _importer(importer: ImporterSpec, inputs: Inputs) -> Importer:
+def _importer(importer: ImporterSpec, node: Node, inputs: Inputs) -> Importer:
     uri: Binding
     value = importer.artifact_uri
     match value.WhichOneof("value"):
         case "runtime_parameter":
-            uri = inputs.parameters[value.runtime_parameter]
+            name = value.runtime_parameter
+            default = node.component.input_definitions.parameters[name].default_value
+            uri = inputs.parameters.get(name) or Constant(plain(default))
         case "constant_value":
             uri = Constant(value.constant_value.string_value)
         case _:

@@ -19,7 +19,7 @@ from tradewind.ir.kubernetes import CREATE_CLAIM_IMAGE, DELETE_CLAIM_IMAGE
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
 from tradewind.ir.types import declared_type
-from tradewind.ir.validation.bindings import misfit
+from tradewind.ir.validation.bindings import choices, misfit
 from tradewind.ir.validation.nesting import check_nesting
 from tradewind.ir.validation.scopes import check_scope
 
@@ -70,6 +70,7 @@ def _problems(
         _head(spec),
         unfit or _executors(executors),
         _components(spec, executors if isinstance(executors, dict) else {}),
+        () if unfit else _imported(spec, executors),
         _scopes(spec),
     ):
         found = True
@@ -155,6 +156,24 @@ def _components(spec: PipelineSpec, labels: Collection[str]) -> Iterator[Problem
             case "executor_label" if component.executor_label not in labels:
                 message = f"there is no executor {component.executor_label!r}"
                 yield Problem(f"{place}.executorLabel", message, "see $.deploymentSpec.executors")
+
+
+def _imported(spec: PipelineSpec, executors: Mapping[str, Any]) -> Iterator[Problem]:
+    """The parameter that an importer takes its URI from is one of its component's, and has a value."""
+    for name, component in sorted(spec.components.items()):
+        importer = (executors.get(component.executor_label) or {}).get("importer") or {}
+        uri = importer.get("artifactUri") or importer.get("artifact_uri") or {}
+        parameter = uri.get("runtimeParameter") or uri.get("runtime_parameter")
+        if parameter is None:
+            continue
+        declared = component.input_definitions.parameters
+        place = step_into("$.deploymentSpec.executors", component.executor_label)
+        where = f"{place}.importer.artifactUri.runtimeParameter"
+        if parameter not in declared:
+            message = f"component {name!r} has no input parameter {parameter!r}"
+            yield Problem(where, message, choices(declared, parameter))
+        elif declared[parameter].is_optional and not declared[parameter].HasField("default_value"):
+            yield Problem(where, f"parameter {parameter!r} of component {name!r} may be missing")
 
 
 def _definitions(component: ComponentSpec, place: str) -> Iterator[Problem]:
