@@ -7,4 +7,5 @@ pytest_plugins = [
     "fixtures.cluster",
     "fixtures.kfp_sdk",
     "fixtures.mlflow",
+    "fixtures.s3",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import uuid
@@ -12,11 +13,15 @@ from tradewind.artifacts import ArtifactStore, CacheIndex
 from tradewind.errors import ConfigurationError, FatalError, UnreachableError
 
 
-@pytest.fixture(params=["mlflow", "file"])
+@pytest.fixture(params=["mlflow", "file", "s3"])
 def place(request, tmp_path):
     """Environment and root URI of a store."""
     if request.param == "file":
         return {}, tmp_path.as_uri()
+    if request.param == "s3":
+        server = request.getfixturevalue("s3_server")
+        arguments = {"key": "tester", "secret": "very-secret", "endpoint_url": server.endpoint}
+        return {"FSSPEC_S3": json.dumps(arguments)}, f"{server.uri}/{uuid.uuid4().hex}"
     server = request.getfixturevalue("mlflow_server")
     return {"MLFLOW_TRACKING_URI": server.uri}, f"mlflow-artifacts:/{uuid.uuid4().hex}"
 

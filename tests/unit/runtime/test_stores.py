@@ -19,11 +19,16 @@ from tradewind.runtime.stores import Stores, scheme_of
 NAMES = ["plain.txt", "with space", "ünï/çode 🐈", "a+b&c=d?e;f", "{{ x }}", "$(x)'\""]
 
 
-@pytest.fixture(params=["mlflow", "file"])
-def place(request, tmp_path):
+@pytest.fixture(params=["mlflow", "file", "s3"])
+def place(request, tmp_path, monkeypatch):
     """Stores and an empty directory's URI in each kind of store that can be written."""
     if request.param == "file":
         return Stores({}, 1), (tmp_path / "a b%20").as_uri()
+    if request.param == "s3":
+        server = request.getfixturevalue("s3_server")
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        return Stores({}, 1), f"{server.uri}/{uuid.uuid4().hex}"
     server = request.getfixturevalue("mlflow_server")
     return Stores({"MLFLOW_TRACKING_URI": server.uri}, 1), f"mlflow-artifacts:/{uuid.uuid4().hex}"
 
@@ -34,6 +39,11 @@ def test_objects_and_directories(place):
     for name in NAMES:
         stores.write(store.child(root, name), name.encode())
     assert stores.files(root) == sorted(NAMES)
+    assert stores.children(root) == {
+        "ünï": None,
+        **{name: len(name.encode()) for name in NAMES if "/" not in name},
+    }
+    assert stores.children(store.child(root, "nothing")) == {}
     assert [stores.read(store.child(root, name)) for name in NAMES] == [name.encode() for name in NAMES]
     stores.write(store.child(root, NAMES[0]), b"again")
     assert stores.read(store.child(root, NAMES[0])) == b"again"
