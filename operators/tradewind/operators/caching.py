@@ -190,11 +190,12 @@ class StepCache:
 
 
 def _content(reference: Mapping[str, Any]) -> dict[str, Any]:
-    # An imported artifact has no digest: its URI stands for its content.
+    # An imported artifact has no digest: its URI stands for its content, or URI and run if it is reimported.
     return {
         "type": reference.get("type"),
         "metadata": reference.get("metadata"),
         "content": reference.get("digest") or reference.get("uri"),
+        **({"imported": reference["imported"]} if "imported" in reference else {}),
     }
 
 
