@@ -20,6 +20,7 @@ from tradewind.local.cluster.api.podlogs import Logs
 from tradewind.local.cluster.api.resources import Resources
 from tradewind.local.cluster.api.server import ApiServer
 from tradewind.local.cluster.certificate import ensure_certificate, server_context
+from tradewind.local.cluster.claims import ClaimKeeper
 from tradewind.local.cluster.home import Home, write_private
 from tradewind.local.cluster.node.events import Recorder
 from tradewind.local.cluster.node.host import compile_packages, prepare_host
@@ -81,6 +82,7 @@ async def _serve(home: Home, ready: int | None, options: Options) -> None:
     recorder = Recorder(store)
     machine = Machine(options.resources, options.pod_slots)
     kubelet = Kubelet(store, home, options, recorder, machine)
+    claims = ClaimKeeper(store, home)
     resources = Resources(store, kubelet)
     opening = asyncio.create_task(kubelet.supervisors.open(options.isolation))
     host = prepare_host(home)
@@ -90,6 +92,7 @@ async def _serve(home: Home, ready: int | None, options: Options) -> None:
         resources.ensure_namespace(namespace)
     machine.register(store)
     kubelet.open(ManifestMaker(home, host, isolation))
+    claims.open()
 
     logs = Logs(home, kubelet.current, kubelet.growth, kubelet.forget_growth)
     api = ApiServer(store, resources, logs, Access(home), Audit())

@@ -16,6 +16,7 @@ from typing import Any
 from tradewind.local.cluster.api.errors import ApiError, FieldProblem, bad_request, invalid
 from tradewind.local.cluster.api.kinds import Kind
 from tradewind.local.cluster.api.pod_rules import default_pod, pod_problems, pod_update_problems
+from tradewind.local.cluster.quantities import quantity
 
 __all__ = ["admit_new", "admit_update", "utc_now"]
 
@@ -153,13 +154,30 @@ def _admit_kind(kind: Kind, body: dict[str, Any]) -> tuple[dict[str, Any], list[
         spec = {"finalizers": ["kubernetes"]}
         return {**body, "spec": spec, "status": {"phase": "Active"}}, []
     if kind.resource == "persistentvolumeclaims":
-        spec = {**(body.get("spec") or {}), "volumeName": f"pvc-{body['metadata']['uid']}"}
-        capacity = spec.get("resources", {}).get("requests", {})
-        status = {"phase": "Bound", "accessModes": spec.get("accessModes", []), "capacity": capacity}
-        return {**body, "spec": spec, "status": status}, []
+        return _admit_claim(body)
     if kind.resource == "events":
         return {"count": 1, "type": "Normal", "reason": "", "source": {}, **body}, []
     return body, []
+
+
+def _admit_claim(body: dict[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:
+    """A claim is bound at once, whatever its storage class. Copies of other volumes cannot be made."""
+    spec = {name: value for name, value in (body.get("spec") or {}).items() if value is not None}
+    requests = (spec.get("resources") or {}).get("requests") or {}
+    problems = []
+    if not spec.get("accessModes"):
+        text = "Required value: at least 1 access mode is required"
+        problems.append(FieldProblem("spec.accessModes", "FieldValueRequired", text))
+    try:
+        quantity(str(requests.get("storage") or ""))
+    except ValueError as error:
+        problems.append(FieldProblem("spec.resources[storage]", "FieldValueInvalid", str(error)))
+    spec.setdefault("volumeMode", "Filesystem")
+    if spec.get("dataSource") or spec.get("dataSourceRef"):
+        return {**body, "spec": spec, "status": {"phase": "Pending"}}, problems
+    spec.setdefault("volumeName", f"pvc-{body['metadata']['uid']}")
+    status = {"phase": "Bound", "accessModes": spec.get("accessModes"), "capacity": dict(requests)}
+    return {**body, "spec": spec, "status": status}, problems
 
 
 def _admit_secret(body: dict[str, Any]) -> tuple[dict[str, Any], list[FieldProblem]]:

@@ -21,6 +21,7 @@ from tradewind.local.cluster.api.errors import (
 from tradewind.local.cluster.api.kinds import KINDS, Kind
 from tradewind.local.cluster.api.patches import apply_patch
 from tradewind.local.cluster.api.selectors import Predicate, field_selector, label_selector
+from tradewind.local.cluster.claims import PROTECTION, is_used
 from tradewind.local.cluster.store import Key, Object, Store
 
 __all__ = ["PodNode", "Resources", "matcher"]
@@ -155,6 +156,9 @@ class Resources:
             return self._delete_namespace(key, old)
         if kind.resource == "pods":
             return self._delete_pod(key, old, options.get("gracePeriodSeconds"))
+        if kind.resource == "persistentvolumeclaims" and is_used(self._store, key):
+            finalizers = [*(old["metadata"].get("finalizers") or []), PROTECTION]
+            old = {**old, "metadata": {**old["metadata"], "finalizers": sorted(set(finalizers))}}
         if old["metadata"].get("finalizers"):
             return self._mark_deleted(key, old, 0)
         return self._store.delete(key)

@@ -154,6 +154,7 @@ class Kubelet:
             self._schedule()
         elif change.key[0] in SOURCES and change.kind != "DELETED":
             self._retry_waiting(change.key[1])
+            self._schedule()  # a pod may have waited for its claim
 
     def _schedule(self) -> None:
         for uid in list(self._queue):
@@ -161,7 +162,9 @@ class Kubelet:
             if pod is None:
                 self._queue.remove(uid)
                 continue
-            obstacle = self._machine.obstacle(pod["spec"], [self.current(other) for other in self._placed])
+            obstacle = self._machine.obstacle(
+                pod, [self.current(other) for other in self._placed], self._store.get
+            )
             if not obstacle and len(self._placed) >= self._options.pod_slots:
                 obstacle = "0/1 nodes are available: 1 Too many pods."
             if not obstacle:

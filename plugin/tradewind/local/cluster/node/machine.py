@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tradewind.local.cluster.api.admission import utc_now
-from tradewind.local.cluster.store import Object, Store
+from tradewind.local.cluster.node.affinity import matches_node, pod_obstacle
+from tradewind.local.cluster.store import Key, Object, Store
 
 __all__ = ["Machine"]
 
@@ -72,20 +73,41 @@ class Machine:
         else:
             store.update(key, node)
 
-    def obstacle(self, spec: Mapping[str, Any], others: Iterable[Mapping[str, Any] | None]) -> str:
+    def obstacle(
+        self, pod: Object, others: Iterable[Object | None], get: Callable[[Key], Object | None]
+    ) -> str:
         """Why the node cannot take a pod now, in the scheduler's words; empty when it can.
 
         Args:
             others: pods that have a place.
+            get: finds claims and namespaces.
         """
-        selector = spec.get("nodeSelector") or {}
-        if any(self._labels.get(name) != value for name, value in selector.items()):
-            return "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+        reason = self._obstacle(pod, [other for other in others if other is not None], get)
+        return f"0/1 nodes are available: {reason}." if reason else ""
+
+    def _obstacle(self, pod: Object, others: list[Object], get: Callable[[Key], Object | None]) -> str:
+        spec = pod["spec"]
+        for volume in spec.get("volumes") or []:
+            claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            if not claim:
+                continue
+            found = get(("persistentvolumeclaims", pod["metadata"]["namespace"], claim))
+            if found is None:
+                return f'persistentvolumeclaim "{claim}" not found'
+            if found["status"].get("phase") != "Bound":
+                return "pod has unbound immediate PersistentVolumeClaims"
+        if not matches_node(spec, self._labels, self.name):
+            return "1 node(s) didn't match Pod's node affinity/selector"
         for name, amount in _extended(spec).items():
-            used = sum(_extended(other["spec"]).get(name, 0) for other in others if other is not None)
+            used = sum(_extended(other["spec"]).get(name, 0) for other in others)
             if used + amount > self._resources.get(name, 0):
-                return f"0/1 nodes are available: 1 Insufficient {name}."
-        return ""
+                return f"1 Insufficient {name}"
+
+        def namespace_labels(name: str) -> Mapping[str, str]:
+            labels = ((get(("namespaces", "", name)) or {}).get("metadata") or {}).get("labels") or {}
+            return {"kubernetes.io/metadata.name": name, **labels}
+
+        return pod_obstacle(pod, others, self._labels, namespace_labels)
 
 
 def _extended(spec: Mapping[str, Any]) -> dict[str, int]:

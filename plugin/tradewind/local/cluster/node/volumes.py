@@ -44,7 +44,7 @@ def make_volumes(pod: Mapping[str, Any], home: Home, lookup: Lookup) -> dict[str
 def _make(
     kind: str, source: Mapping[str, Any], path: Path, pod: Mapping[str, Any], home: Home, lookup: Lookup
 ) -> Path:
-    if kind == "emptyDir":
+    if kind in ("emptyDir", "ephemeral"):
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o777)
         return path
