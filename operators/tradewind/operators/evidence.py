@@ -62,7 +62,7 @@ class RunEvidence:
         return lines
 
     def _broken(self, loop: str) -> Iterator[str]:
-        for skip in self._xcoms.one(items_task(loop), key=SKIPPED_KEY) or ():
+        for skip in self._xcoms.trace(items_task(loop)).get("around", ()):
             if skip.get("error"):
                 yield f"{items_task(loop)} for iteration {skip['parent']}: {skip['reason']}"
 
@@ -82,7 +82,4 @@ class RunEvidence:
         return found
 
     def _left(self, step: str, key: str) -> dict[int, Any]:
-        if step in self._plan.steps and self._plan.steps[step].loop:
-            return dict(self._xcoms.every(step, key))
-        left = self._xcoms.one(step, key=key)
-        return {-1: left} if left is not None else {}
+        return dict(self._xcoms.every(step, key))

@@ -184,7 +184,7 @@ class TaskView:
         """Return why a step failed, in the first of its instances at and below `at` that did."""
         chain = self._nest.around(step)
         if not chain:
-            left = self._xcoms.one(step, key=ERROR_KEY)
+            left = self._xcoms.trace(step, key=ERROR_KEY)
             return str(left["message"]) if left else None
         every = self._xcoms.every(step, ERROR_KEY)
         whole = all(loop in at for loop in chain)
@@ -225,7 +225,7 @@ class TaskView:
             return [], broken + (len(parents) if failed else 0)
         empty = {parent for parent in parents if parent not in inside}
         if empty:
-            skips = self._xcoms.one(items_task(loop), key=SKIPPED_KEY) or ()
+            skips = self._xcoms.trace(items_task(loop)).get("around", ())
             broken += sum(skip["failed"] and skip["parent"] in empty for skip in skips)
         return [index for parent in parents for index in inside.get(parent, ())], broken
 
@@ -246,10 +246,10 @@ class TaskView:
             return state
         loop = self._nest.steps.get(step)
         if loop is None or self._own.get(loop) == index:
-            left = self._xcoms.one(step, index, SKIPPED_KEY)
+            left = self._xcoms.trace(step, index)
         else:
-            left = self._xcoms.every(step, SKIPPED_KEY).get(index)
-        return BROKEN if left and left.get("failed") else state
+            left = self._xcoms.every(step, SKIPPED_KEY).get(index, {})
+        return BROKEN if left.get("failed") else state
 
 
 def _entries(xcoms: RunXComs, loop: str) -> Sequence[Mapping[str, Any]]:

@@ -18,7 +18,8 @@ RESULT = "return_value"
 ITERATIONS_KEY = "iterations"
 """The iterations of a loop, see docs/architecture.md."""
 SKIPPED_KEY = "skipped"
-"""Why a task skipped itself: `{"reason": ..., "failed": ...}`."""
+"""Why a step skipped itself: `{"reason": ..., "failed": ...}`; of a loop, `{"around": [...]}` with one entry
+for each iteration around it that gave no items."""
 ERROR_KEY = "error"
 """Why a step failed: `{"message": ..., "step": ...}`."""
 INDEX = "index"
@@ -52,6 +53,15 @@ class RunXComs:
         if map_index not in known and (task_id, key) not in self._complete:
             known[map_index] = self._ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
         return known.get(map_index)
+
+    def trace(self, task_id: str, map_index: int = -1, key: str = SKIPPED_KEY) -> Mapping[str, Any]:
+        """Return what one task instance may have left beside its result, empty if it did not.
+
+        For an XCom that is missing Airflow writes an error into the task's log, unless all are asked for.
+        """
+        if map_index < 0:
+            return dict(self.every(task_id, key).get(-1) or {})
+        return dict(self.one(task_id, map_index, key) or {})
 
     def every(self, task_id: str, key: str = RESULT) -> Mapping[int, Any]:
         """Return what the instances of a task left, by map index; those that left nothing are not in it."""
