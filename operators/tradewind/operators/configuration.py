@@ -17,7 +17,7 @@ from airflow.sdk.configuration import conf
 
 from tradewind.errors import ConfigurationError
 from tradewind.operators.durations import seconds_of
-from tradewind.operators.settings import FinalStatusWords, TrackingMode
+from tradewind.operators.settings import FinalStatusWords, HelperFor, TrackingMode
 
 __all__ = ["Configuration", "SecretKey", "configuration"]
 
@@ -51,6 +51,8 @@ class Configuration:
         pod_defaults: KubernetesPodOperator arguments for all steps.
         workspace_claim: fields of the spec of every workspace's volume claim.
         importer_image: image with Python, for importers that bring artifacts into a workspace.
+        helper_image: image with Python, for container steps whose own image may lack it; None: never.
+        helper_for: which of them: those with artifacts, or all that have outputs.
         store_timeout_seconds: how long a pod waits for an artifact store that is away.
         final_status: the words in which exit tasks are told how things ended.
         end_budget_seconds: how long the end of a run waits for an MLflow server that is away.
@@ -73,6 +75,8 @@ class Configuration:
     pod_defaults: Mapping[str, Any]
     workspace_claim: Mapping[str, Any]
     importer_image: str
+    helper_image: str | None
+    helper_for: HelperFor
     store_timeout_seconds: int
     end_budget_seconds: int
     final_status: FinalStatusWords
@@ -103,6 +107,8 @@ def configuration() -> Configuration:
         pod_defaults=_json_object("pod_defaults"),
         workspace_claim=_json_object("workspace_claim"),
         importer_image=_text("importer_image") or "python:3.11",
+        helper_image=_text("helper_image"),
+        helper_for=cast(HelperFor, _word("helper_for", "artifacts", get_args(HelperFor))),
         store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),
         end_budget_seconds=int(conf.getint(SECTION, "end_budget_seconds", fallback=120)),
         final_status=cast(FinalStatusWords, _word("final_status", "documented", get_args(FinalStatusWords))),

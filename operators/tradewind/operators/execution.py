@@ -165,7 +165,8 @@ class StepExecution:
             return result
         if isinstance(step.action, CreateVolume | DeleteVolume):
             return self._run_claim(inputs)
-        require_store(step, self._pipeline, self._all_pod_arguments())
+        mounted = merge_pod_arguments(self._platform, self._all_pod_arguments())
+        require_store(step, self._pipeline, mounted)
         cache = None
         if self._workspace is None:
             cache = StepCache.of(
@@ -251,7 +252,15 @@ class StepExecution:
         tracking = self._tracking
         assert tracking is not None
         places = Places.plan(self._step, self._pipeline, self._identity, self._try_number, tracking.run)
-        task = PodTask.of(self._step, inputs, places, placeholders, configuration())
+        task = PodTask.of(
+            self._step,
+            inputs,
+            places,
+            placeholders,
+            configuration(),
+            self._platform,
+            workspace_arguments(self._workspace) if self._workspace else {},
+        )
         request = PodRequest(
             identity=self._identity,
             try_number=self._try_number,
@@ -261,22 +270,20 @@ class StepExecution:
             protocol=tracking.pod_environment(),
             secrets=tracking.pod_secrets(),
             resources=task.resources,
-            arguments=self._all_pod_arguments(),
+            arguments=within_limits(self._all_pod_arguments(), self._deadline, task.workspace),
             plain=task.plain,
             helper=task.helper,
-            platform=self._platform,
+            platform=task.platform,
         )
         pod = StepPodOperator(request=request, context=self._context, read_result=read_message)
         pod.prepare()
         return pod
 
     def _all_pod_arguments(self) -> dict[str, Any]:
-        """The pod's arguments, with those by which it reaches artifact store and workspace."""
+        """The pod's arguments, with those by which it reaches the artifact store."""
         timeout = self._platform.get("active_deadline_seconds")
         own = {"active_deadline_seconds": timeout} if timeout else {}
-        arguments = merge_pod_arguments(own, store_arguments(self._pipeline), self._pod_arguments())
-        mounts = workspace_arguments(self._workspace) if self._workspace else {}
-        return within_limits(arguments, self._deadline, mounts)
+        return merge_pod_arguments(own, store_arguments(self._pipeline), self._pod_arguments())
 
     def _pod_arguments(self) -> dict[str, Any]:
         return pipeline_pod_arguments(self._pipeline, self._operator.pod)

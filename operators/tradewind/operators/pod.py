@@ -26,6 +26,7 @@ from tradewind.cluster.names import COLLECTED_LABEL
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.errors import ConfigurationError, TradewindError
+from tradewind.operators.helper import helper_container
 from tradewind.operators.models import environment, model, resources, typed_arguments, with_workdir
 from tradewind.operators.pod_platform import lay_under
 from tradewind.operators.request import PodOutcome, PodRequest
@@ -53,6 +54,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     env_vars: Any
     labels: Any
+    init_containers: Any
     volumes: Any
     volume_mounts: Any
 
@@ -90,6 +92,8 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self.env_vars = environment(request, self.env_vars)
         lay_under(self, request.platform, self._author)
         self.volumes, self.volume_mounts = with_workdir(self.volumes, self.volume_mounts)
+        if request.helper:
+            self.init_containers = [helper_container(self, request.helper), *self.init_containers]
         self.labels = {**self.labels, **request.identity.labels(request.try_number)}
         self.name = request.identity.pod_name(request.try_number)
         self.random_name_suffix = False

@@ -32,6 +32,7 @@ class PodRequest:
         secrets: variables that the pod takes from Kubernetes secrets.
         resources: the component's requests and limits.
         arguments: KubernetesPodOperator arguments of deployment, pipeline and step, merged.
+        helper: image of an init container that brings Python along; None: none is needed.
         plain: the container runs a command as it is and reports nothing but its exit code.
         platform: what kfp-kubernetes says, see `tradewind.operators.platform`; it yields to `arguments`.
     """
@@ -45,6 +46,7 @@ class PodRequest:
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
     resources: Resources | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    helper: str | None = None
     plain: bool = False
     platform: Mapping[str, Any] = field(default_factory=dict)
 

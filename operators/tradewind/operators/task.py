@@ -8,8 +8,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tradewind.errors import FatalError, RetryableError
+from tradewind.operators.configuration import Configuration
+from tradewind.operators.helper import helper_image
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.storage import Places
+from tradewind.operators.task_config import TaskSettings
 from tradewind.plan import executor_input, resolve
 from tradewind.plan.model import Command, PythonFunction, Resources, Step
 from tradewind.plan.resources import image_problem, resource_problems
@@ -27,7 +30,9 @@ class PodTask:
         command: argv of the container.
         environment: the component's variables, placeholders resolved.
         image, resources: the same.
+        helper: image of the init container that brings Python along; None: there is none.
         plain: the container runs the component's command as it is.
+        platform, workspace: of what was given, what holds for this pod and is not only passed on.
     """
 
     command: tuple[str, ...]
@@ -35,6 +40,9 @@ class PodTask:
     image: str
     resources: Resources
     plain: bool
+    helper: str | None
+    platform: Mapping[str, Any]
+    workspace: Mapping[str, Any]
 
     @classmethod
     def of(
@@ -43,12 +51,16 @@ class PodTask:
         inputs: StepInputs,
         places: Places,
         context: Mapping[str, str],
-        store_timeout_seconds: int,
+        settings: Configuration,
+        platform: Mapping[str, Any] | None = None,
+        workspace: Mapping[str, Any] | None = None,
     ) -> PodTask:
         """Describe a step for its pod.
 
         Args:
             context: values of KFP's constant placeholders.
+            platform: kfp-kubernetes' settings, see `tradewind.operators.platform`.
+            workspace: pod arguments that mount the run's workspace.
 
         Raises:
             FatalError: an input is missing or does not fit, a placeholder has no value, or the task is too
@@ -67,27 +79,42 @@ class PodTask:
         def filled(text: str) -> str:
             return resolve(text, described, context, defaults=defaults)
 
+        of_task = TaskSettings(
+            environment={name: _literal(value, filled(value)) for name, value in step.container.env},
+            resources=_resources(step, filled),
+            platform=platform or {},
+            workspace=workspace or {},
+        )
+        if step.task_config is not None:
+            value = of_task.passed(step.task_config)
+            described["inputs"]["parameterValues"] |= dict.fromkeys(step.task_config.inputs, value)
+        of_task = of_task.applied(step.task_config)
         task: dict[str, Any] = {
             "protocol": PROTOCOL,
             "executor_input": described,
             "output_types": {name: output.type for name, output in step.output_parameters.items()},
             "result_uri": places.result,
-            "store_timeout_seconds": store_timeout_seconds,
+            "store_timeout_seconds": settings.store_timeout_seconds,
         }
+        image = _image(step, filled(step.container.image))
+        helper = helper_image(step, image, settings)
         if isinstance(step.action, PythonFunction):
             command, plain = _python(step.action, task), False
         elif isinstance(step.action, Command):
             text = [*step.action.command, *step.action.args]
             argv = resolve(text, described, context, defaults=defaults)
-            command, plain = _command(step, argv, task)
+            command, plain = _command(step, argv, task, helper is not None)
         else:
             raise FatalError(f"step {step.id!r} needs no pod")
         return cls(
             command=tuple(command),
-            environment={name: _literal(value, filled(value)) for name, value in step.container.env},
-            image=_image(step, filled(step.container.image)),
-            resources=_resources(step, filled),
+            environment=of_task.environment,
+            image=image,
+            resources=of_task.resources,
             plain=plain,
+            helper=helper,
+            platform=of_task.platform,
+            workspace=of_task.workspace,
         )
 
 
@@ -133,12 +160,13 @@ def _python(action: PythonFunction, task: dict[str, Any]) -> list[str]:
     return _shipped(container_command, task)
 
 
-def _command(step: Step, argv: list[str], task: dict[str, Any]) -> tuple[list[str], bool]:
-    from tradewind.runtime.shipping import sh_command
+def _command(step: Step, argv: list[str], task: dict[str, Any], helped: bool) -> tuple[list[str], bool]:
+    from tradewind.runtime.shipping import helper_command, sh_command
 
     if not (step.artifacts or step.output_parameters or step.output_artifacts):
         return [_dollars(element) for element in argv], True
-    return _shipped(sh_command, task | {"kind": "command", "command": argv}), False
+    pack = helper_command if helped else sh_command
+    return _shipped(pack, task | {"kind": "command", "command": argv}), False
 
 
 def _shipped(pack: Callable[[dict[str, Any]], list[str]], task: dict[str, Any]) -> list[str]:

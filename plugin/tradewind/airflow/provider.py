@@ -135,6 +135,19 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "Image of the pods that bring imported artifacts into a run's workspace; needs Python, and the\n"
         "fsspec library of the artifacts' scheme.",
     ),
+    "helper_image": _option(
+        "string",
+        "python:3.11-slim",
+        "Image with Python, of the init container that brings it to container components whose own image\n"
+        "may have none. Empty: there is no such init container, and a component that takes or makes\n"
+        "artifacts needs Python in its image.",
+    ),
+    "helper_for": _option(
+        "string",
+        "artifacts",
+        "Which container components get that init container: ``artifacts``: those with artifacts, unless\n"
+        "their image is called python. ``outputs``: all with outputs, for images without even a shell.",
+    ),
     "store_timeout_seconds": _option(
         "integer",
         "300",

@@ -59,11 +59,18 @@ def run_command(command: list[str], paths: list[str]) -> None:
 def _start(command: list[str]) -> subprocess.Popen[bytes]:
     try:
         # Not in a session of its own: a kill of the whole group reaches it as well.
-        return subprocess.Popen(command)
+        return subprocess.Popen(command, env=_environment())
     except (OSError, ValueError) as error:
         code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         message = f"Cannot start {command[0]!r}: {error}"
         raise UserCodeError(message, type=type(error).__name__, exit_code=code) from error
+
+
+def _environment() -> dict[str, str]:
+    """The container's variables, without the one that a Python brought along has set for itself."""
+    ours = os.environ.get("TRADEWIND_HELPER_CERTIFICATES")
+    hidden = {"TRADEWIND_HELPER_CERTIFICATES"} | ({"SSL_CERT_FILE"} if ours else set())
+    return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
 def _shell_code(code: int) -> int:

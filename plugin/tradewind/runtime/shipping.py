@@ -25,6 +25,8 @@ __all__ = [
     "ResultError",
     "TooLargeError",
     "container_command",
+    "helper_command",
+    "helper_init_command",
     "parse_result",
     "plain_command",
     "runtime_files",
@@ -34,7 +36,8 @@ __all__ = [
 CHUNK_BYTES = 96 * 1024
 MAX_BYTES = 1024 * 1024
 # These work on the operator's side only.
-AT_HOME = ("shipping.py", "shell.py")
+AT_HOME = ("shipping.py", "shell.py", "portable.py")
+HELPER = "/tmp/tradewind/.python"
 BOOTSTRAP = """\
 import binascii,json,os,sys,zlib
 a=sys.argv[1:]
@@ -98,6 +101,32 @@ def sh_command(task: dict[str, Any]) -> list[str]:
     command = wrap(task, BOOTSTRAP, payload(task))
     check_size(command)
     return command
+
+
+def helper_command(task: dict[str, Any]) -> list[str]:
+    """Return the container command for a command in any image, with the Python of `helper_init_command`.
+
+    Raises:
+        TooLargeError, ValueError: as `container_command`.
+    """
+    # No setting of the image's own Python may reach this one, hence -I.
+    python = [f"{HELPER}/ld.so", "--library-path", f"{HELPER}/shared", f"{HELPER}/bin/python3", "-I"]
+    command = [*python, *container_command(task)[1:]]
+    check_size(command)
+    return command
+
+
+def helper_init_command() -> list[str]:
+    """Return the command of an init container that brings Python along, see `tradewind.runtime.portable`.
+
+    Its image needs `python3`, and both containers mount the same directory at `/tmp/tradewind`.
+    """
+    from tradewind.runtime.shell import escape
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "portable.py")
+    with open(path, encoding="utf-8") as file:
+        source = _slim(file.read())
+    return ["python3", "-W", "ignore", "-c", escape(source), HELPER]
 
 
 def plain_command(task: dict[str, Any]) -> list[str]:

@@ -84,6 +84,7 @@ class ManifestMaker:
             "PATH": f"{python}/bin:{self.host.environment['PATH']}",
             "HOME": f"{files}/home" if self.isolation == "paths" else self.host.home,
             "HOSTNAME": pod["metadata"]["name"][:63],
+            "TRADEWIND_SHARED_HOST": "1",
         }
         if self.isolation == "paths":
             initial["TMPDIR"] = f"{files}/tmp"
