@@ -69,7 +69,7 @@ def binding_text(binding: Binding) -> str:
         case model.LoopItem(loop):
             return f"item of {loop}"
         case model.Collected(loop, inner):
-            return f"for each of {loop}: {binding_text(inner)}"
+            return f"{binding_text(inner)} over {loop}"
         case model.OneOf(options):
             return "one of (" + " | ".join(_option(option) for option in options) + ")"
         case model.FinalStatus(task, steps):
@@ -121,8 +121,8 @@ def _step(step: Step) -> Iterator[str]:
             yield f"  env {name} = {_json(value)}"
     for name, parameter in step.parameters.items():
         value = f" = {binding_text(parameter.binding)}" if parameter.binding is not None else ""
-        rest = _default_text(parameter) if parameter.binding is None else ""
-        yield f"  given {name}: {parameter.type}{value}{rest}{_rest(parameter, _DECLARED)}"
+        default = _default_text(parameter) if parameter.binding is None or parameter.has_default else ""
+        yield f"  given {name}: {parameter.type}{value}{default}{_rest(parameter, _DECLARED)}"
     for name, artifact in step.artifacts.items():
         value = f" = {binding_text(artifact.binding)}" if artifact.binding is not None else ""
         rest = ", optional" if artifact.optional and artifact.binding is None else ""

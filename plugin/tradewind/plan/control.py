@@ -14,6 +14,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineTaskSpec
 from tradewind.errors import FatalError, Problem
 from tradewind.ir.schema import kind_of, step_into
 from tradewind.plan.conditions import parse
+from tradewind.plan.placeholders import has_placeholders
 from tradewind.plan.selection import selected_path
 
 __all__ = ["control_problems"]
@@ -48,6 +49,9 @@ def _condition(task: PipelineTaskSpec, component: ComponentSpec, place: str) -> 
     except FatalError as error:
         yield Problem(place, error.message, "see the documentation of conditions for what is")
         return
+    if has_placeholders(task.trigger_policy.condition):
+        message = "compares with a placeholder, which KFP leaves as it is instead of putting its value there"
+        yield Problem(place, message, "let a step return the value, and compare the step's output")
     item = task.parameter_iterator.item_input
     for name in sorted(names):
         if name == item:

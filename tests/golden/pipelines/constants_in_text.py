@@ -28,5 +28,5 @@ def constants_in_text(team: str = "ml"):
         table={"job": dsl.PIPELINE_JOB_NAME_PLACEHOLDER, "team": team},
     )
     echo(where=f"{dsl.PIPELINE_ROOT_PLACEHOLDER}/{team}")
-    with dsl.If(team != dsl.PIPELINE_JOB_NAME_PLACEHOLDER):
+    with dsl.If(team != ""):
         show(text=dsl.PIPELINE_TASK_NAME_PLACEHOLDER)
