@@ -64,6 +64,8 @@ def cache_key(step: Step, inputs: StepInputs, facts: Mapping[str, Any]) -> str:
             },
             "outputs": [_plain(step.output_parameters), _plain(step.output_artifacts)],
         }
+        if step.task_config is not None and step.container is not None:
+            about["task_config"] = asdict(step.container.resources)  # a value for the component
     text = json.dumps({"version": VERSION, **about}, sort_keys=True, separators=(",", ":"), default=_data)
     return hashlib.sha256(text.encode()).hexdigest()
 
