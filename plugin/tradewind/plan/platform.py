@@ -28,6 +28,7 @@ from tradewind.ir.schema import step_into
 from tradewind.plan.model import Binding, Constant
 from tradewind.plan.pod_settings import PodSettings
 from tradewind.plan.pod_settings_reader import InputSpec, read
+from tradewind.plan.values import typed
 
 __all__ = ["Platform", "platform_problems"]
 
@@ -95,7 +96,8 @@ def platform_problems(spec: PipelineSpec, document: PlatformSpec | None) -> Iter
         if label not in labels:
             yield Problem(place, f"there is no executor {label!r}", "see $.deploymentSpec.executors")
             continue
-        misfits = list(schema.check(kubernetes.descriptor(), plain_struct(content), place))
+        plain = typed(plain_struct(content), "STRUCT")
+        misfits = list(schema.check(kubernetes.descriptor(), plain, place))
         if misfits:
             yield from misfits
             continue
