@@ -11,7 +11,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tradewind.airflow.params import TYPE_WORDS, RunParams
-from tradewind.plan.model import Importer, Loop, PipelineParameter, Plan, Precondition, Step
+from tradewind.plan.model import (
+    CreateVolume,
+    DeleteVolume,
+    Importer,
+    Loop,
+    PipelineParameter,
+    Plan,
+    Precondition,
+    Step,
+)
 
 __all__ = ["loop_doc", "pipeline_doc", "step_doc", "summary"]
 
@@ -34,7 +43,7 @@ def pipeline_doc(plan: Plan, run: RunParams) -> str:
             "**Trigger** asks for these inputs. In the REST API and on the command line they are the run's"
             f" `conf`: {_code(example)}"
         )
-    pods = sum(not isinstance(step.action, Importer) for step in plan.steps.values())
+    pods = sum(step.container is not None for step in plan.steps.values())
     parts.append(f"Pipeline {_code(plan.name)}: steps {len(plan.steps)}, Kubernetes pods {pods} at most.")
     return "\n\n".join(parts) + "\n"
 
@@ -43,6 +52,9 @@ def step_doc(step: Step) -> str:
     """Return what a step runs, takes and gives."""
     if isinstance(step.action, Importer):
         lines = [f"Imports a {_kind(step.action.schema_title)}."]
+    elif isinstance(step.action, CreateVolume | DeleteVolume):
+        verb = "Makes" if isinstance(step.action, CreateVolume) else "Deletes"
+        lines = [f"{verb} a persistent volume claim; no pod."]
     else:
         image = f" in {_code(step.container.image)}" if step.container is not None else ""
         lines = [f"Component {_code(step.component)}{image}."]

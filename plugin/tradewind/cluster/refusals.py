@@ -9,6 +9,11 @@ from tradewind.errors import ConfigurationError, FatalError, RetryableError, Tra
 
 __all__ = ["ConflictError", "MissingError", "RefusedError", "refusal"]
 
+_RIGHTS = {
+    "pods": "Give it create, get, list, watch, patch and delete on pods, and get on pods/log.",
+    "persistentvolumeclaims": "Give it create, get, list, patch and delete on persistentvolumeclaims.",
+}
+
 
 class RefusedError(Exception):
     """The API server answered with an error. Inner currency of this package, never shown to a user.
@@ -91,7 +96,7 @@ def _forbidden(message: str, what: str, namespace: str) -> TradewindError:
         )
     return ConfigurationError(
         f"Airflow's account may not {what} in namespace {namespace!r}: {message}",
-        remedy="Give it create, get, list, watch, patch and delete on pods, and get on pods/log.",
+        remedy=_RIGHTS["persistentvolumeclaims" if "persistentvolumeclaims" in what else "pods"],
     )
 
 
