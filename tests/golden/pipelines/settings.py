@@ -17,7 +17,6 @@ def settings():
     step().set_accelerator_type("nvidia.com/gpu")
     step().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(2)
     step().set_accelerator_limit("4").set_accelerator_type("cloud-tpus.google.com/v3")
-    step().set_accelerator_limit(3)
     step().set_retry(3)
     step().set_retry(2, backoff_duration="30s", backoff_factor=1.5, backoff_max_duration="2 hours")
     step().set_caching_options(False)
