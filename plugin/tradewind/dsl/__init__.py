@@ -33,12 +33,12 @@ from tradewind.dsl.container import (
 from tradewind.dsl.control import Condition, Elif, Else, ExitHandler, If, ParallelFor
 from tradewind.dsl.importer import importer
 from tradewind.dsl.loops import Collected, OneOf
+from tradewind.dsl.notebook import NOTEBOOK_PACKAGES, notebook_component, run_notebook
 from tradewind.dsl.pipeline import GraphComponent, pipeline
 from tradewind.dsl.pipeline_config import KubernetesWorkspaceConfig, PipelineConfig, WorkspaceConfig
 from tradewind.dsl.placeholders import ConcatPlaceholder, IfPresentPlaceholder
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.task_config import TaskConfigField, TaskConfigPassthrough
-from tradewind.dsl.unsupported import unsupported
 from tradewind.runtime.annotations import (
     EmbeddedInput,
     Input,
@@ -60,11 +60,9 @@ from tradewind.runtime.artifacts import (
     get_uri,
 )
 
-notebook_component = unsupported("notebook_component")
-run_notebook = unsupported("run_notebook")
-
 __all__ = [
     "HTML",
+    "NOTEBOOK_PACKAGES",
     "PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER",
     "PIPELINE_JOB_ID_PLACEHOLDER",
     "PIPELINE_JOB_NAME_PLACEHOLDER",

@@ -18,6 +18,7 @@ from tradewind import ir
 from tradewind.dsl import blocks, executors, merging, outputs, topology
 from tradewind.dsl.base import BaseComponent
 from tradewind.dsl.channel import Channel
+from tradewind.dsl.constants import WORKSPACE_MOUNT_PATH, WORKSPACE_PATH_PLACEHOLDER
 from tradewind.dsl.container import ContainerComponent
 from tradewind.dsl.importer import ImporterComponent
 from tradewind.dsl.inputs import TaskInputs
@@ -27,6 +28,7 @@ from tradewind.dsl.pipeline_config import PipelineConfig
 from tradewind.dsl.platform import write_platform
 from tradewind.dsl.scoping import surfaced
 from tradewind.dsl.task import PipelineTask
+from tradewind.dsl.task_config import unlisted
 from tradewind.dsl.trace import Names, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
 from tradewind.errors import FatalError, InvalidPipelineError
@@ -83,6 +85,7 @@ def compile_trace(
     returned_channels = outputs.read(trace, interface, returned)
     edges = topology.analyse(trace)
     _check_workspace(trace, config)
+    _check_passthroughs(trace)
     trace.check()
     return _Compilation(trace, interface, edges).run(returned_channels, config)
 
@@ -92,11 +95,23 @@ def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:
         return
     for task in trace.tasks.values():
         texts = [value for value in task.inputs.values() if isinstance(value, str)]
-        if task.uses_workspace or any("{{$.workspace_path}}" in text for text in texts):
+        if task.uses_workspace or any(
+            WORKSPACE_PATH_PLACEHOLDER in text or text.startswith(WORKSPACE_MOUNT_PATH) for text in texts
+        ):
             trace.complain(
                 "uses the workspace, but the pipeline has none",
                 task=task.name,
                 remedy="@dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig('1Gi')))",
+            )
+
+
+def _check_passthroughs(trace: Trace) -> None:
+    for task in trace.tasks.values():
+        for group in unlisted(getattr(task.component, "passthroughs", ()), task):
+            trace.complain(
+                f"has settings of the group {group.name}, which its component does not pass on",
+                task=task.name,
+                remedy=f"add dsl.TaskConfigField.{group.name} to its task_config_passthroughs",
             )
 
 

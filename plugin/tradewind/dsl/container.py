@@ -177,6 +177,45 @@ def component(
             embedded_artifact_path=embedded_artifact_path,
             task_config_passthroughs=task_config_passthroughs,
         )
+    return python_component(
+        func,
+        base_image=base_image,
+        target_image=target_image,
+        packages_to_install=packages_to_install,
+        pip_index_urls=pip_index_urls,
+        output_component_file=output_component_file,
+        install_kfp_package=install_kfp_package,
+        kfp_package_path=kfp_package_path,
+        pip_trusted_hosts=pip_trusted_hosts,
+        use_venv=use_venv,
+        additional_funcs=additional_funcs,
+        embedded_artifact_path=embedded_artifact_path,
+        task_config_passthroughs=task_config_passthroughs,
+    )
+
+
+def python_component(
+    func: Callable[..., Any],
+    *,
+    base_image: str | None,
+    target_image: str | None,
+    packages_to_install: Sequence[str] | None,
+    pip_index_urls: Sequence[str] | None,
+    output_component_file: str | None,
+    install_kfp_package: bool,
+    kfp_package_path: str | None,
+    pip_trusted_hosts: Sequence[str] | None,
+    use_venv: bool,
+    additional_funcs: Sequence[Callable[..., Any]] | None,
+    embedded_artifact_path: str | None,
+    task_config_passthroughs: Sequence[TaskConfigPassthrough | TaskConfigField] | None,
+    notebook: str | None = None,
+) -> PythonComponent:
+    """Make a component of a Python function. Arguments and errors are those of `component`.
+
+    Args:
+        notebook: path of a notebook in `embedded_artifact_path`, which `dsl.run_notebook` runs.
+    """
     interface = read_interface(func, "component")
     _check_lists(
         func.__name__,
@@ -195,7 +234,9 @@ def component(
     if target_image:
         run = command.containerized_command()
     else:
-        run = command.run_source_command(_source(func, additional_funcs or (), embedded_artifact_path))
+        run = command.run_source_command(
+            _source(func, additional_funcs or (), embedded_artifact_path, notebook)
+        )
     image = target_image or base_image or DEFAULT_IMAGE
     passthroughs = [TaskConfigPassthrough.of(each) for each in task_config_passthroughs or ()]
     made = PythonComponent(
@@ -222,9 +263,14 @@ def _check_lists(name: str, **arguments: Any) -> None:
         )
 
 
-def _source(func: Callable[..., Any], helpers: Sequence[Callable[..., Any]], embedded: str | None) -> str:
+def _source(
+    func: Callable[..., Any],
+    helpers: Sequence[Callable[..., Any]],
+    embedded: str | None,
+    notebook: str | None,
+) -> str:
     try:
-        text = component_source(func, helpers, embedded)
+        text = component_source(func, helpers, embedded, notebook)
     except ValueError as error:
         place = f"component '{func.__name__}'"
         raise InvalidPipelineError(place, [Problem(place, str(error))]) from error

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tradewind.runtime import notebook as notebook_runner
 from tradewind.runtime.annotations import is_artifact_class
 from tradewind.runtime.artifacts import SYSTEM_TYPES
 
@@ -41,6 +42,16 @@ with _tarfile.open(fileobj=_packed, mode="r:gz") as _archive:
     _archive.extractall(__KFP_EMBEDDED_ASSET_DIR)
 _sys.path.insert(0, __KFP_EMBEDDED_ASSET_DIR)
 """
+# Backends that bring their own way to run notebooks replace `dsl.run_notebook`, and know by the name of the
+# path that there is one.
+_NOTEBOOK = """\
+__KFP_NOTEBOOK_REL_PATH = {path!r}
+_notebook_runner = {{"__name__": "notebook_runner"}}
+exec({code!r}, _notebook_runner)
+dsl.run_notebook = lambda **parameters: _notebook_runner["run_notebook"](
+    _os.path.join(__KFP_EMBEDDED_ASSET_DIR, __KFP_NOTEBOOK_REL_PATH), parameters
+)
+"""
 _EXTRACTED_FILE = "__KFP_EMBEDDED_ASSET_FILE = _os.path.join(__KFP_EMBEDDED_ASSET_DIR, {name!r})\n"
 
 
@@ -48,6 +59,7 @@ def component_source(
     func: Callable[..., Any],
     additional_funcs: Sequence[Callable[..., Any]] = (),
     embedded_artifact_path: str | None = None,
+    notebook: str | None = None,
 ) -> str:
     """The module text that defines `func` in the pod.
 
@@ -55,6 +67,7 @@ def component_source(
         func: the component's function.
         additional_funcs: functions that `func` calls.
         embedded_artifact_path: a file or directory to be packed into the text.
+        notebook: path of a notebook in it, which `dsl.run_notebook` runs.
 
     Raises:
         ValueError: no source can be had, an artifact class is annotated under an alias, nothing lies at the
@@ -66,6 +79,8 @@ def component_source(
     blocks += [function_source(helper) for helper in additional_funcs]
     if embedded_artifact_path:
         blocks.append(_embedded(Path(embedded_artifact_path)))
+    if notebook:
+        blocks.append(_NOTEBOOK.format(path=notebook, code=inspect.getsource(notebook_runner)))
     return "\n" + "\n\n".join(block.strip("\n") for block in [*blocks, text]) + "\n"
 
 

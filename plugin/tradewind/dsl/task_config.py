@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-__all__ = ["TaskConfigField", "TaskConfigPassthrough"]
+if TYPE_CHECKING:
+    from tradewind.dsl.task import PipelineTask
+
+__all__ = ["TaskConfigField", "TaskConfigPassthrough", "unlisted"]
 
 _FIELDS = pipeline_spec_pb2.TaskConfigPassthroughType.TaskConfigPassthroughTypeEnum
 
@@ -43,3 +48,27 @@ class TaskConfigPassthrough:
         return pipeline_spec_pb2.TaskConfigPassthrough(
             field=int(self.field), apply_to_task=self.apply_to_task
         )
+
+
+_KUBERNETES = {
+    TaskConfigField.KUBERNETES_TOLERATIONS: ("tolerations",),
+    TaskConfigField.KUBERNETES_NODE_SELECTOR: ("nodeSelector",),
+    TaskConfigField.KUBERNETES_AFFINITY: ("nodeAffinity", "podAffinity"),
+    TaskConfigField.KUBERNETES_VOLUMES: ("pvcMount", "secretAsVolume", "configMapAsVolume"),
+}
+
+
+def unlisted(passthroughs: Sequence[TaskConfigPassthrough], task: PipelineTask) -> Iterator[TaskConfigField]:
+    """Groups that are set on a task, and that its component, which passes some on, does not list.
+
+    Whoever sets them means them for the workload that the component starts, and there they would not arrive.
+    """
+    if not passthroughs:
+        return
+    given = task.platform_config.get("kubernetes") or {}
+    used = [field for field, keys in _KUBERNETES.items() if any(given.get(key) for key in keys)]
+    if task.env:
+        used.append(TaskConfigField.ENV)
+    if task.resources.items():
+        used.append(TaskConfigField.RESOURCES)
+    yield from sorted(set(used) - {each.field for each in passthroughs})

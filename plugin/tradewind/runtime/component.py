@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Callable
 
-from tradewind.runtime.failures import OutputError, ProtocolError, StoppedError, UserCodeError
+from tradewind.runtime.failures import OutputError, ProtocolError, StoppedError, StoreError, UserCodeError
 
 __all__ = ["Terminated", "load_function", "user_code"]
 
@@ -74,7 +74,7 @@ def user_code(action: Callable[[], Any]) -> Any:
         raise UserCodeError(f"sys.exit({error.code!r})", type="SystemExit", exit_code=code & 255) from None
     except Terminated:
         raise StoppedError("Stopped by SIGTERM", exit_code=143) from None
-    except (ProtocolError, OutputError):
+    except (ProtocolError, OutputError, StoreError):
         raise
     except BaseException as error:
         text = _traceback(error)

@@ -127,9 +127,20 @@ def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) ->
     for path in workspace.declared_paths(executor_input):
         os.makedirs(os.path.dirname(path), exist_ok=True)
     function = load_function(task, os.path.join(root, ".component"))
+    _bind_notebook(function, task)
     execution = Execution(function, executor_input, root_uri(task))
     arguments = execution.arguments()
     return execution.collect(user_code(lambda: function(**arguments)))
+
+
+def _bind_notebook(function: Any, task: dict[str, Any]) -> None:
+    scope = getattr(getattr(function, "python_func", function), "__globals__", {})
+    if "__KFP_NOTEBOOK_REL_PATH" not in scope:
+        return
+    from tradewind.runtime.notebook_component import bind
+    from tradewind.runtime.outputs import root_uri
+
+    bind(scope, root_uri(task), _stores(task), _runtime_folder(), _log)
 
 
 def _require(task: dict[str, Any]) -> None:

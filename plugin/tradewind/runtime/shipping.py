@@ -37,6 +37,8 @@ CHUNK_BYTES = 96 * 1024
 MAX_BYTES = 1024 * 1024
 # These work on the operator's side only.
 AT_HOME = ("shipping.py", "shell.py", "portable.py")
+# Stands in the source of notebook components; only they need what runs notebooks.
+NOTEBOOK = "__KFP_NOTEBOOK_REL_PATH"
 HELPER = "/tmp/tradewind/.python"
 BOOTSTRAP = """\
 import binascii,json,os,sys,zlib
@@ -148,7 +150,10 @@ def plain_command(task: dict[str, Any]) -> list[str]:
 def payload(task: dict[str, Any]) -> list[str]:
     """Return the runtime and the task as chunks of base64; the same task gives the same chunks."""
     _refuse_nul(task)
-    content = json.dumps({"files": runtime_files(), "task": task}, separators=(",", ":"), sort_keys=True)
+    files = runtime_files()
+    if NOTEBOOK not in (task.get("source") or ""):
+        files = {path: text for path, text in files.items() if "/notebook" not in path}
+    content = json.dumps({"files": files, "task": task}, separators=(",", ":"), sort_keys=True)
     text = base64.b64encode(zlib.compress(content.encode("ascii"), 9)).decode("ascii")
     return [text[start : start + CHUNK_BYTES] for start in range(0, len(text), CHUNK_BYTES)]
 

@@ -394,9 +394,25 @@ def test_python_control_flow_on_values_of_a_run() -> None:
 def test_the_workspace_has_to_be_configured() -> None:
     def churn():
         train(rows=1, name=dsl.WORKSPACE_PATH_PLACEHOLDER)
+        train(rows=1, name="/kfp-workspace/x")
+
+    message = "uses the workspace, but the pipeline has none"
+    assert problems(churn) == {f"pipeline 'churn', task '{name}'": message for name in ("train", "train-2")}
+
+
+def test_a_component_that_passes_settings_on_names_all_that_are_set() -> None:
+    @dsl.component(task_config_passthroughs=[dsl.TaskConfigField.ENV])
+    def launch(settings: dsl.TaskConfig):
+        print(settings)
+
+    def churn():
+        launch().set_env_variable("A", "b").set_cpu_limit("1")
+        train(rows=1).set_cpu_limit("1")
 
     assert problems(churn) == {
-        "pipeline 'churn', task 'train'": "uses the workspace, but the pipeline has none"
+        "pipeline 'churn', task 'launch'": (
+            "has settings of the group RESOURCES, which its component does not pass on"
+        )
     }
 
 
