@@ -41,6 +41,7 @@ class FsspecStore(Store):
     Args:
         scheme: of the URIs.
         environ: may hold `FSSPEC_<SCHEME>`.
+        attempt_seconds: how long the store may stay silent within an attempt.
         install: gets the package of a driver that is missing; None: nothing is installed.
 
     Raises:
@@ -48,11 +49,15 @@ class FsspecStore(Store):
     """
 
     def __init__(
-        self, scheme: str, environ: Mapping[str, str], install: Callable[[str], object] | None = None
+        self,
+        scheme: str,
+        environ: Mapping[str, str],
+        attempt_seconds: float = 60.0,
+        install: Callable[[str], object] | None = None,
     ) -> None:
         self._scheme = scheme
         kind = _driver(scheme, install)
-        options: dict[str, Any] = {}
+        options = _patience(scheme, attempt_seconds)
         for name in (kind.protocol,) if isinstance(kind.protocol, str) else kind.protocol:
             options.update(_options(name, environ))
         # Any error of a driver's own: what it raises for wrong arguments differs from one to the next.
@@ -152,6 +157,15 @@ def _known(scheme: str) -> Any:
     import fsspec  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     return fsspec.get_filesystem_class(scheme)
+
+
+def _patience(scheme: str, attempt_seconds: float) -> dict[str, Any]:
+    """Return arguments by which a driver gives up early; who is patient is `Stores`, which also says so."""
+    if DRIVERS.get(scheme) != "s3fs":
+        return {}
+    waits = {"connect_timeout": attempt_seconds, "read_timeout": attempt_seconds}
+    # s3fs itself tries each part of a transfer five times.
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}, **waits}}
 
 
 def _options(scheme: str, environ: Mapping[str, str]) -> dict[str, Any]:

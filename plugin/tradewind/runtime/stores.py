@@ -248,4 +248,4 @@ def _open(
         return FileStore() if scheme == "file" else HttpStore(attempt_seconds)
     from tradewind.runtime.fsspec_store import FsspecStore
 
-    return FsspecStore(scheme, environ, install)
+    return FsspecStore(scheme, environ, attempt_seconds, install)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from airflow.sdk import DAG
@@ -258,3 +259,48 @@ def test_a_directory_that_nobody_mounts_is_no_artifact_store(on_cluster: str, tm
     settings = RunSettings(pipeline="lost", artifact_store=(tmp_path / "x").as_uri())
     with pytest.raises(AirflowFailException, match=r"(?s)mounts no volume there.*artifact_store_volume"):
         StepRun(python_step(source), settings=settings).execute()
+
+
+DAG_FILE = """
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.component
+def count(text: str, data: dsl.Output[dsl.Dataset]) -> int:
+    open(data.path, "w").write(text)
+    return len(text)
+
+@dsl.pipeline(name="cached-runs")
+def pipeline(text: str = "abc"):
+    count(text=text)
+
+dag = pipeline_dag(pipeline, artifact_store={store!r}, cache_ttl="7d")
+"""
+
+
+def test_runs_of_a_dag_share_results_unless_a_run_says_no(
+    cluster: Any, namespace: str, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    volume = f'{{"mountPath": "{tmp_path}", "hostPath": {{"path": "{tmp_path}"}}}}'
+    source = DAG_FILE.format(store=(tmp_path / "store").as_uri())
+
+    def ran(conf: Mapping[str, Any] | None = None) -> Any:
+        cluster.requests(reset=True)
+        result = run_dag(source, conf)
+        pods = sum(r["verb"] == "create" and r["resource"] == "pods" for r in cluster.requests())
+        return result, pods
+
+    with deployment(cluster.kubeconfig, namespace=namespace, artifact_store_volume=volume):
+        first, pods = ran()
+        assert (first.state, pods) == ("success", 1)
+        second, pods = ran()
+        assert (second.state, pods) == ("success", 0)
+        assert second.xcom("count")["cached_from"]["run"] == first.run_id
+        link = unquote(second.xcom("count", key="cached_from"))
+        assert f"/runs/{first.run_id}/" in link
+        third, pods = ran({"tradewind.caching": False})
+        assert (third.state, pods) == ("success", 1)
+        assert third.xcom("count", key="cached_from") is None
+        wrong, pods = ran({"tradewind.caching": "no"})
+        assert (wrong.state, pods) == ("failed", 0)
+        assert "must be true or false" in str(wrong.errors["run_start"][0])
