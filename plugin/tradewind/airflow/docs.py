@@ -51,7 +51,8 @@ def pipeline_doc(plan: Plan, run: RunParams) -> str:
 def step_doc(step: Step) -> str:
     """Return what a step runs, takes and gives."""
     if isinstance(step.action, Importer):
-        lines = [f"Imports a {_kind(step.action.schema_title)}."]
+        where = " into the run's workspace" if step.action.to_workspace else ""
+        lines = [f"Imports a {_kind(step.action.schema_title)}{where}."]
     elif isinstance(step.action, CreateVolume | DeleteVolume):
         verb = "Makes" if isinstance(step.action, CreateVolume) else "Deletes"
         lines = [f"{verb} a persistent volume claim; no pod."]

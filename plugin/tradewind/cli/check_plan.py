@@ -116,7 +116,8 @@ def _step(step: Step) -> Iterator[str]:
     if step.container is not None:
         resources = _rest(step.container.resources, set())
         rest = _rest(step.container, {"image", "env", "resources"})
-        yield f"  in {_said(step.container.image)}{resources}{rest}"
+        image = step.container.image or "the deployment's image for importers"
+        yield f"  in {_said(image)}{resources}{rest}"
         for name, value in step.container.env:
             yield f"  env {name} = {_json(value)}"
     for name, parameter in step.parameters.items():

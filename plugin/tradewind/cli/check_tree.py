@@ -107,6 +107,8 @@ def _step(step: Step, depth: int, condition: str) -> Row:
 
 
 def _what(step: Step) -> str:
+    if isinstance(step.action, Importer) and step.action.to_workspace:
+        return f"into the workspace: {_short(binding_text(step.action.uri))}"
     if step.container is not None:
         return _short(step.container.image)
     return (

@@ -19,6 +19,7 @@ __all__ = ["run_config", "run_config_problems"]
 _PLACE = "$platform.platforms.kubernetes.pipelineConfig"
 _QUANTITY = re.compile(r"(0|[1-9]\d*)(\.\d+)?([kKMGTPE]i?)?")
 _PLACEHOLDER = "{{$.workspace_path}}"
+_MOUNT_PATH = "/kfp-workspace"
 _WITHOUT = "needs the run's workspace, but the pipeline has none"
 _REMEDY = "@dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size='1Gi')))"
 
@@ -64,7 +65,8 @@ def _uses(component: ComponentSpec, place: str) -> Iterator[Problem]:
     for task_name, task in sorted(component.dag.tasks.items()):
         for name, parameter in sorted(task.inputs.parameters.items()):
             # Only constants: what values bring in at run time is seen there.
-            if _PLACEHOLDER in parameter.runtime_value.constant.string_value:
+            text = parameter.runtime_value.constant.string_value
+            if _PLACEHOLDER in text or text.startswith(_MOUNT_PATH):
                 where = step_into(f"{place}.dag.tasks", task_name)
                 yield Problem(step_into(f"{where}.inputs.parameters", name), _WITHOUT, _REMEDY)
 
