@@ -106,7 +106,7 @@ def configuration() -> Configuration:
         artifact_store_conn_id=_text("artifact_store_conn_id"),
         pod_defaults=_json_object("pod_defaults"),
         workspace_claim=_json_object("workspace_claim"),
-        importer_image=_text("importer_image") or "python:3.11",
+        importer_image=_text("importer_image") or _text("helper_image") or "python:3.11-slim",
         helper_image=_text("helper_image"),
         helper_for=cast(HelperFor, _word("helper_for", "artifacts", get_args(HelperFor))),
         store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),

@@ -131,9 +131,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "importer_image": _option(
         "string",
-        "python:3.11",
-        "Image of the pods that bring imported artifacts into a run's workspace; needs Python, and the\n"
-        "fsspec library of the artifacts' scheme.",
+        None,
+        "Image of the pods that bring imported artifacts into a run's workspace; needs Python. Default:\n"
+        "``helper_image``.",
     ),
     "helper_image": _option(
         "string",
