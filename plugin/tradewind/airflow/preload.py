@@ -55,6 +55,16 @@ def is_parent_of_tasks(arguments: Sequence[str], executor: str) -> bool:
     return command == ["celery", "worker"]
 
 
+def _store_driver() -> list[str]:
+    """Return the modules that workers need for the artifact store, where it is an object store."""
+    from airflow.sdk.configuration import conf
+    from tradewind.runtime.stores import drivers, is_external
+
+    store = conf.get("tradewind", "artifact_store", fallback="") or ""
+    packages = drivers([store]) if is_external(store) else []
+    return ["tradewind.runtime.fsspec_store", *packages] if packages else []
+
+
 def preload_if_parent() -> None:
     """Load `MODULES`, if task processes are forked from this one and `[tradewind] preload` says so."""
     from airflow.sdk.configuration import conf
@@ -63,7 +73,7 @@ def preload_if_parent() -> None:
         return
     if not conf.getboolean("tradewind", "preload", fallback=True):
         return
-    for name in MODULES:
+    for name in (*MODULES, *_store_driver()):
         try:
             importlib.import_module(name)
         except ImportError:

@@ -50,6 +50,7 @@ from airflow.jobs.job import Job
 Job()
 print(json.dumps({{
     "loaded": "airflow.providers.cncf.kubernetes.operators.pod" in sys.modules,
+    "store": "s3fs" in sys.modules,
     "threads": len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1,
 }}))
 """
@@ -65,7 +66,8 @@ print(json.dumps({{
 
 
 def test_the_scheduler_has_loaded_it_before_it_forks_workers(airflow_home: AirflowHome):
-    assert _in_process(airflow_home, ["scheduler"]) == {"loaded": True, "threads": 1}
+    found = _in_process(airflow_home, ["scheduler"], AIRFLOW__TRADEWIND__ARTIFACT_STORE="s3://bucket/x")
+    assert found == {"loaded": True, "store": True, "threads": 1}
 
 
 def test_it_can_be_switched_off_and_others_are_left_alone(airflow_home: AirflowHome):
