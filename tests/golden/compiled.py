@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,9 @@ def translated(directory: Path) -> Iterator[Path]:
 
 def compile_file(path: Path) -> Pipeline:
     """Compile the last component or pipeline that a file defines."""
-    defined = [value for value in vars(_load(path)).values() if isinstance(value, dsl.BaseComponent)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old names are there to be tried
+        defined = [value for value in vars(_load(path)).values() if isinstance(value, dsl.BaseComponent)]
     return dsl.compile(defined[-1])
 
 

@@ -83,8 +83,17 @@ def meaning_of(command: list[str]) -> dict[str, Any]:
         "installs": installs(script),
         "venv": "-m venv" in script,
         "runs": [] if source else command[-3:],
-        "source": [line for line in lines if "__KFP" not in line and "__kfp" not in line],
+        "source": list(without_extraction(lines)),
     }
+
+
+def without_extraction(lines: list[str]) -> Iterator[str]:
+    """Source without the code that unpacks embedded files, which is in words of our own."""
+    extracting = False
+    for line in lines:
+        extracting = not line.startswith("def ") and (extracting or "__KFP" in line)
+        if not extracting and "__kfp" not in line:
+            yield line
 
 
 def installs(script: str) -> list[list[str]]:

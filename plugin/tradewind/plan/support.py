@@ -26,6 +26,7 @@ from tradewind.plan.platform import platform_problems
 from tradewind.plan.resources import resource_problems
 from tradewind.plan.settings import run_config_problems
 from tradewind.plan.steps import resources_of
+from tradewind.plan.task_config import GROUPS
 
 __all__ = ["unsupported"]
 
@@ -62,6 +63,10 @@ def _component(
     if component.single_platform_specs:
         message = "a component's own platform settings are read by no backend, and written by no KFP compiler"
         yield Problem(f"{place}.singlePlatformSpecs", message, "move them to $platform, by executor")
+    for index, passed in enumerate(component.task_config_passthroughs):
+        if passed.field not in GROUPS:
+            where = f"{place}.taskConfigPassthroughs[{index}].field"
+            yield Problem(where, "says no group of settings", "name one, or leave the entry out")
     if component.WhichOneof("implementation") == "dag":
         for name, task in sorted(component.dag.tasks.items()):
             where = step_into(f"{place}.dag.tasks", name)

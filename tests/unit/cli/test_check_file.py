@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fixtures.damaged_files import damaged
 from tradewind import dsl, plan
 from tradewind.cli.check_pods import count_pods
 from tradewind.cli.main import main
@@ -256,3 +257,15 @@ def test_a_file_with_many_faults_says_them_in_the_order_of_the_file(
     numbers = [int(line.removeprefix(f"{file}:").split(":")[0]) for line in said]
     assert len(numbers) >= 4
     assert numbers == sorted(numbers)
+
+
+def test_any_file_gets_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "damaged.yaml"
+    answers = set()
+    for number in range(60):
+        content = damaged(number)[1]
+        file.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
+        answers.add(main(["check", str(file)]))
+        output = capsys.readouterr()
+        assert bool(output.out) != bool(output.err)
+    assert answers == {0, 2}
