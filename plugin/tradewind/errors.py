@@ -73,8 +73,11 @@ class Problem:
         return f"{self.place}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
 
 
-class InvalidPipelineError(FatalError):
+class InvalidPipelineError(FatalError, ValueError):
     """A pipeline cannot be used. Lists every problem that was found, not only the first.
+
+    It is a ValueError as well, which is what most errors of KFP's SDK are: code that catches those goes on to
+    work.
 
     Args:
         source: the file or the pipeline's name.
