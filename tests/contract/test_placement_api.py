@@ -68,7 +68,7 @@ def test_node_affinity(api: Any, namespace: str) -> None:
     starts(api, namespace, sh_pod("wish", "true", affinity={"nodeAffinity": wish}))
     both = {"matchExpressions": [*matching["matchExpressions"], expression("moon", "Gt", "1")]}
     message = held(api, namespace, sh_pod("all-of", "true", affinity=node_affinity(both)))
-    assert message.startswith("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
+    assert message.startswith("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity")
 
 
 def test_pod_affinity(api: Any, namespace: str) -> None:

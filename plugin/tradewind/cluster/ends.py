@@ -333,7 +333,8 @@ def never_started(pod: Pod, seconds: float, events: Sequence[Mapping[str, Any]])
         return PodEnd(
             "unschedulable",
             f"no node took the pod within {seconds:.0f} s: {why}",
-            "Ask for less, add nodes, check selectors and tolerations, or raise schedule_timeout_seconds.",
+            "Ask for less, add nodes, check selectors, tolerations and volume claims, or raise"
+            " schedule_timeout_seconds.",
         )
     states = ", ".join(f"{name}: {state.get('reason')}" for name, state in waiting(pod))
     why = _warnings(events) or states or "no reason given"
