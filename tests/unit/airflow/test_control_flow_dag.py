@@ -1,0 +1,142 @@
+"""Control flow as a DAG: what is mapped over what, which rule waits for what, and what people see of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.serialization.serialized_objects import DagSerialization
+
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+
+@dsl.component
+def numbers(n: int) -> list:
+    return list(range(n))
+
+
+@dsl.component
+def work(n: int) -> int:
+    return n
+
+
+@dsl.component
+def collect(ns: list) -> int:
+    return sum(ns)
+
+
+@dsl.pipeline
+def double(n: int) -> int:
+    return work(n=work(n=n).output).output
+
+
+@dsl.pipeline(name="nest")
+def nest(n: int = 2):
+    first = numbers(n=n)
+    with dsl.ParallelFor(first.output, parallelism=3) as outer:
+        inside = numbers(n=outer)
+        inside.set_display_name("Look inside")
+        with dsl.If(outer > 0):
+            with dsl.ParallelFor(inside.output, parallelism=2) as inner:
+                twice = double(n=inner)
+            collect(ns=dsl.Collected(twice.output))
+    with dsl.ParallelFor([1, 2]) as number:
+        double(n=number)
+    work(n=n).after(first).ignore_upstream_failure()
+
+
+OUTER = "for-loop-1"
+INNER = f"{OUTER}.condition-2.for-loop-3"
+
+
+@pytest.fixture(scope="module")
+def dag() -> Any:
+    return pipeline_dag(nest)
+
+
+def test_tasks_have_the_ids_of_their_steps(dag: Any):
+    assert set(dag.task_dict) == {
+        "run_start",
+        "numbers",
+        f"{OUTER}.loop_items",
+        f"{OUTER}.numbers-2",
+        f"{INNER}.loop_items",
+        f"{INNER}.double.work",
+        f"{INNER}.double.work-2",
+        f"{OUTER}.condition-2.collect",
+        "for-loop-5.loop_items",
+        "for-loop-5.double-2.work",
+        "for-loop-5.double-2.work-2",
+        "work",
+        "steps_done",
+        "run_end",
+    }
+
+
+def test_each_region_is_mapped_over_the_items_of_its_loop(dag: Any):
+    def mapped_over(task_id: str) -> str:
+        (group,) = dag.get_task(task_id).iter_mapped_task_groups()
+        (source,) = group.iter_mapped_dependencies()
+        return f"{group.group_id} over {source.task_id}"
+
+    assert mapped_over(f"{OUTER}.numbers-2") == f"{OUTER}__loop_body over {OUTER}.loop_items"
+    assert mapped_over(f"{OUTER}.condition-2.collect") == f"{OUTER}__loop_body_2 over {OUTER}.loop_items"
+    body = f"{INNER.replace('.', '__')}__loop_body"
+    assert mapped_over(f"{INNER}.double.work-2") == f"{body} over {INNER}.loop_items"
+    assert not list(dag.get_task(f"{INNER}.loop_items").iter_mapped_task_groups())
+
+
+def test_what_waits_for_what_and_how(dag: Any):
+    def waits(task_id: str) -> tuple[str, set[str]]:
+        task = dag.get_task(task_id)
+        return task.trigger_rule.value, set(task.upstream_task_ids)
+
+    assert waits(f"{OUTER}.loop_items") == ("all_success", {"numbers"})
+    assert waits(f"{OUTER}.numbers-2") == ("all_success", {f"{OUTER}.loop_items"})
+    # One outer iteration that fails keeps no other from its inner items, or from what comes after them.
+    assert waits(f"{INNER}.loop_items") == ("all_done", {f"{OUTER}.loop_items", f"{OUTER}.numbers-2"})
+    assert waits(f"{OUTER}.condition-2.collect")[0] == "all_done"
+    assert waits(f"{INNER}.double.work-2") == ("all_success", {f"{INNER}.double.work"})
+    assert waits("for-loop-5.loop_items") == ("all_success", {"run_start"})
+    assert waits("work") == ("all_done", {"numbers"})
+
+
+def test_limits_of_nested_loops_multiply(dag: Any):
+    limits = {task.task_id: task.max_active_tis_per_dagrun for task in dag.tasks}
+    assert limits[f"{OUTER}.numbers-2"] == limits[f"{OUTER}.condition-2.collect"] == 3
+    assert limits[f"{INNER}.double.work"] == 6
+    assert limits["for-loop-5.double-2.work"] is None
+    mine = {f"{OUTER}.numbers-2": {"max_active_tis_per_dagrun": 1}}
+    assert pipeline_dag(nest, steps=mine).get_task(f"{OUTER}.numbers-2").max_active_tis_per_dagrun == 1
+
+
+def test_names_are_for_people(dag: Any):
+    groups = dag.task_group.get_task_group_dict()
+    assert groups[OUTER].label == "for-loop-1"
+    assert groups[f"{OUTER}__loop_body"].label == "for each item"
+    assert groups[f"{OUTER}__loop_body_2"].label == "for each item, part 2"
+    assert groups[INNER.replace(".", "__")].label == "condition-2.for-loop-3"
+    assert dag.get_task(f"{OUTER}.numbers-2").task_display_name == "Look inside"
+    assert dag.get_task(f"{INNER}.double.work").task_display_name == "double.work"
+    assert dag.get_task(f"{OUTER}.condition-2.collect").task_display_name == "condition-2.collect"
+    assert dag.get_task(f"{INNER}.loop_items").task_display_name == "loop_items"
+    assert "**If** for-loop-1.condition-2" in dag.get_task(f"{OUTER}.condition-2.collect").doc_md
+
+
+def test_airflow_can_keep_and_draw_it(dag: Any):
+    kept = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert set(kept.task_dict) == set(dag.task_dict)
+    drawn: list[str] = []
+    waiting = [kept.task_group]
+    while waiting:
+        for child in waiting.pop().topological_sort():
+            drawn.append(child.node_id)
+            if hasattr(child, "children"):
+                waiting.append(child)
+    assert set(kept.task_dict) <= set(drawn)
+
+
+def test_the_words_of_a_final_status_are_checked():
+    with pytest.raises(Exception, match=r"final_status: is 'kfp' \(use one of documented, engine\)"):
+        pipeline_dag(nest, final_status="kfp")  # type: ignore[arg-type]
