@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -24,10 +25,12 @@ from typing import Any
 from tradewind.local.stack.lifeline import watch_standard_input
 from tradewind.local.stack.sessions import Session, end_sessions
 
-__all__ = ["COMMANDS", "STOP_SECONDS", "main"]
+__all__ = ["API_SERVER", "COMMANDS", "STOP_SECONDS", "end_jobs", "main"]
+
+API_SERVER = "api-server"
 
 COMMANDS: dict[str, list[str]] = {
-    "api-server": ["api-server"],
+    API_SERVER: ["api-server"],
     # The API server reads the logs from the same disk: nobody needs the servers that would hand them out.
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
@@ -37,6 +40,8 @@ COMMANDS: dict[str, list[str]] = {
 
 STOP_SECONDS = 6.0
 """How long the processes may take to end before they are killed; tasks that run end their pods in it."""
+
+_API_STOP_SECONDS = 1.0
 
 
 class _Stop(BaseException):
@@ -58,15 +63,15 @@ def main(logs: Path, names: list[str]) -> int:
     owner = os.dup(1)
     os.dup2(2, 1)  # what Airflow prints belongs into the log
     processes: dict[int, str] = {}
-    sessions: list[Session] = []
+    sessions: dict[str, Session] = {}
     ended = False
     try:
         _prepare_database()
         for name in names:
             pid = _fork(name, logs / f"{name}.log")
             processes[pid] = name
-            sessions.append(Session.of(pid))
-            _tell(owner, event="started", name=name, leader=pid, started=sessions[-1].started)
+            sessions[name] = Session.of(pid)
+            _tell(owner, event="started", name=name, leader=pid, started=sessions[name].started)
         # Only now: a thread must not be there when processes are forked.
         watch_standard_input()
         pid, status = os.wait()
@@ -76,8 +81,19 @@ def main(logs: Path, names: list[str]) -> int:
         pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_sessions(sessions, grace_seconds=STOP_SECONDS)
+        _end(sessions)
     return 1 if ended else 0
+
+
+def _end(sessions: Mapping[str, Session]) -> None:
+    """End the processes, the API server first.
+
+    Tasks that run end with an error now. With nobody there to take it in they stay "running" in the
+    database, and the next scheduler runs them again: stopping the stack uses up no retry and fails no run.
+    """
+    if API_SERVER in sessions:
+        end_sessions([sessions[API_SERVER]], grace_seconds=_API_STOP_SECONDS)
+    end_sessions(sessions.values(), grace_seconds=STOP_SECONDS)
 
 
 def _raise_stop(number: int, frame: FrameType | None) -> None:
@@ -96,7 +112,23 @@ def _prepare_database() -> None:
     from airflow.utils import db
 
     db.upgradedb()  # makes the tables of a new database
+    end_jobs()
     settings.get_engine().dispose()  # type: ignore[no-untyped-call] # forked processes must not share a connection
+
+
+def end_jobs() -> None:
+    """Say in the database that nothing runs, which is true before the processes start.
+
+    A scheduler that was killed stands there as running. A new one takes over the tasks of that one only when
+    its last heartbeat is 30 s old, and looks for such tasks at its start and then every five minutes: runs
+    would stand still for as long. The same holds for triggers.
+    """
+    from airflow.jobs.job import Job, JobState
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(update(Job).where(Job.state == JobState.RUNNING).values(state=JobState.FAILED))
 
 
 def _fork(name: str, log_file: Path) -> int:

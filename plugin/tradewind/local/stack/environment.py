@@ -101,6 +101,10 @@ def airflow_environment(
         ("scheduler", "enable_health_check"): "False",
         # The supervisor of a task may notice its end only with the next heartbeat.
         ("workers", "min_heartbeat_interval"): "1",
+        # After a restart the scheduler takes up tasks again before the API server answers, on a busy machine
+        # by half a minute. At the default of five attempts such tasks fail. These make two minutes.
+        ("workers", "execution_api_retries"): "40",
+        ("workers", "execution_api_retry_wait_max"): "5",
         ("tradewind", "mlflow_tracking_uri"): addresses.mlflow,
         ("usage_data_collection", "enabled"): "False",
     }

@@ -15,7 +15,7 @@ from tradewind.local.stack.sessions import Session, end_sessions
 
 __all__ = ["StackError", "StackProcess", "last_lines"]
 
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 15.0  # Airflow's processes are given 6 to end
 
 
 class StackError(UnreachableError):

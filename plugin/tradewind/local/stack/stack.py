@@ -236,6 +236,8 @@ class Stack:
         for process in reversed(self._processes):
             process.stop()
         self._processes.clear()
+        if left := read_state(self._home):
+            end_sessions(left.sessions)  # of a process that had to be killed something may be left
         if self._options.kubeconfig is None and (cluster := embedded.running(self._home.cluster)):
             cluster.stop()
         self._home.state.unlink(missing_ok=True)
