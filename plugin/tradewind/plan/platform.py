@@ -9,11 +9,14 @@ rule for such names finds them.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 from kfp.pipeline_spec.pipeline_spec_pb2 import (
     ComponentSpec,
     PipelineSpec,
@@ -46,7 +49,7 @@ class Platform:
     """
 
     def __init__(self, document: PlatformSpec | None) -> None:
-        self._configs = {label: _config(content) for label, content in _executors(document).items()}
+        self._configs = {label: _settings(content) for label, content in _executors(document).items()}
 
     def with_inputs(self, spec: PipelineSpec) -> PipelineSpec:
         """Return the pipeline with what settings refer to among the tasks' inputs; a copy if need be."""
@@ -75,36 +78,37 @@ class Platform:
         def binding(reference: InputSpec, place: str) -> Binding:
             return inputs.get(next(names), Constant(None))
 
-        return read(self._configs[label], binding)
+        return read(self._configs[label].message, binding)
 
-    def _add_inputs(self, task: PipelineTaskSpec, parent: ComponentSpec, config: Any) -> None:
-        for number, (reference, _) in enumerate(_references(config)):
+    def _add_inputs(self, task: PipelineTaskSpec, parent: ComponentSpec, settings: _Settings) -> None:
+        for number, (reference, _) in enumerate(settings.references):
             added = task.inputs.parameters[_INPUT.format(number)]
             added.CopyFrom(_seen_from(reference, parent))
 
 
 def platform_problems(spec: PipelineSpec, document: PlatformSpec | None) -> Iterator[Problem]:
     """Yield what is wrong with the settings of executors, with its place in the second document."""
+    given = _executors(document)
+    if not given:
+        return
     uses: dict[str, list[tuple[str, ComponentSpec]]] = {}
     for component in (spec.root, *(component for _, component in sorted(spec.components.items()))):
         for task_name, task in sorted(component.dag.tasks.items()):
             label = spec.components[task.component_ref.name].executor_label
             uses.setdefault(label, []).append((task_name, component))
     labels = spec.deployment_spec.fields["executors"].struct_value.fields.keys() if uses else ()
-    for label, content in sorted(_executors(document).items()):
+    for label, content in sorted(given.items()):
         place = step_into(PLACE, label)
         if label not in labels:
             yield Problem(place, f"there is no executor {label!r}", "see $.deploymentSpec.executors")
             continue
-        plain = typed(plain_struct(content), "STRUCT")
-        misfits = list(schema.check(kubernetes.descriptor(), plain, place))
-        if misfits:
-            yield from misfits
+        if not _fits(content):
+            yield from schema.check(kubernetes.descriptor(), _plain(content), place)
             continue
-        config = _config(content)
-        yield from _incomplete(config, place)
+        settings = _settings(content)
+        yield from _incomplete(settings, place)
         for task, parent in uses.get(label, ()):
-            yield from _dangling(config, task, parent, spec.components, place)
+            yield from _dangling(settings, task, parent, spec.components, place)
 
 
 def _executors(document: PlatformSpec | None) -> Mapping[str, Any]:
@@ -114,20 +118,48 @@ def _executors(document: PlatformSpec | None) -> Mapping[str, Any]:
     return executors
 
 
-def _config(content: Any) -> Any:
-    return json_format.ParseDict(plain_struct(content), kubernetes.message())
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """One executor's settings.
+
+    Attributes:
+        message: of `tradewind.ir.kubernetes`, never to be changed.
+        references: everything that may come from the run, with its place in the settings.
+    """
+
+    message: Any
+    references: tuple[tuple[InputSpec, str], ...]
 
 
-def _references(config: Any) -> list[tuple[InputSpec, str]]:
-    """Everything that may come from the run, with its place in the settings."""
+def _settings(content: Struct) -> _Settings:
+    return _known(content.SerializeToString(deterministic=True))
+
+
+@functools.lru_cache(maxsize=1024)
+def _known(serialized: bytes) -> _Settings:
+    """Read settings. Steps often have the same, and comparing is many times faster than reading."""
+    message = json_format.ParseDict(plain_struct(Struct.FromString(serialized)), kubernetes.message())
     found: list[tuple[InputSpec, str]] = []
 
     def note(reference: InputSpec, place: str) -> Binding:
         found.append((reference, place))
         return Constant(None)
 
-    read(config, note)
-    return found
+    read(message, note)
+    return _Settings(message, tuple(found))
+
+
+def _plain(content: Struct) -> Any:
+    return typed(plain_struct(content), "STRUCT")
+
+
+def _fits(content: Struct) -> bool:
+    return _known_to_fit(content.SerializeToString(deterministic=True))
+
+
+@functools.lru_cache(maxsize=1024)
+def _known_to_fit(serialized: bytes) -> bool:
+    return not any(schema.check(kubernetes.descriptor(), _plain(Struct.FromString(serialized))))
 
 
 def _seen_from(reference: InputSpec, parent: ComponentSpec) -> InputSpec:
@@ -150,10 +182,14 @@ def _seen_from(reference: InputSpec, parent: ComponentSpec) -> InputSpec:
 
 
 def _dangling(
-    config: Any, task: str, parent: ComponentSpec, components: Mapping[str, ComponentSpec], place: str
+    settings: _Settings,
+    task: str,
+    parent: ComponentSpec,
+    components: Mapping[str, ComponentSpec],
+    place: str,
 ) -> Iterator[Problem]:
     """References of one task to what there is not."""
-    for given, part in _references(config):
+    for given, part in settings.references:
         where = f"{place}.{part}"
         reference = _seen_from(given, parent)
         match reference.WhichOneof("kind"):
@@ -173,8 +209,9 @@ def _dangling(
                     yield Problem(where, f"task {source.producer_task!r} has no output parameter {key!r}")
 
 
-def _incomplete(config: Any, place: str) -> Iterator[Problem]:
+def _incomplete(settings: _Settings, place: str) -> Iterator[Problem]:
     """What fits the schema and makes no sense."""
+    config = settings.message
     for field, part in _parts(config):
         where = f"{place}.{field}"
         if hasattr(part, "mount_path") and not part.mount_path.startswith("/"):
@@ -189,7 +226,7 @@ def _incomplete(config: Any, place: str) -> Iterator[Problem]:
         yield Problem(f"{place}.imagePullPolicy", message, "use Always, IfNotPresent or Never")
     if not 0 <= config.active_deadline_seconds < 2**31:
         yield Problem(f"{place}.activeDeadlineSeconds", "is not from 0 to 2147483647 seconds")
-    for reference, part in _references(config):
+    for reference, part in settings.references:
         if reference.WhichOneof("kind") not in _KINDS:
             yield Problem(f"{place}.{part}", "says no name", "give a constant, an input or a task's output")
 
