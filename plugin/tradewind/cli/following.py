@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tradewind.cli.airflow_api import AirflowApi
-from tradewind.cli.progress import Screen, StepView, step_views
+from tradewind.cli.progress import Screen, StepView, instance_name, step_views
 
 __all__ = ["Outcome", "cancel", "follow"]
 
@@ -24,7 +24,7 @@ class Outcome:
         state: Airflow's word for it.
         seconds: from its start to its end.
         steps: as they ended.
-        results: what each step returned, by step id; see docs/architecture.md.
+        results: what each step returned, by its name as in `steps`; see docs/architecture.md.
         failed: task instances that failed, for their logs.
     """
 
@@ -54,14 +54,15 @@ def follow(
         check: called now and then; raises when waiting has become pointless.
     """
     results: dict[str, Mapping[str, Any]] = {}
+    known = set(steps)
     while True:
         run = api.run(dag_id, run_id)
         instances = api.task_instances(dag_id, run_id)
         for instance in instances:
-            task = instance["task_id"]
-            if instance["state"] == "success" and task in steps and task not in results:
-                results[task] = api.xcom(dag_id, run_id, task, map_index=instance["map_index"]) or {}
-        cached = [task for task, result in results.items() if result.get("cached_from")]
+            task, name = instance["task_id"], instance_name(instance)
+            if instance["state"] == "success" and task in known and name not in results:
+                results[name] = api.xcom(dag_id, run_id, task, map_index=instance["map_index"]) or {}
+        cached = [name for name, result in results.items() if result.get("cached_from")]
         views = step_views(instances, steps, cached)
         screen.steps(views)
         if run["state"] in ("success", "failed"):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
-__all__ = ["PlainScreen", "Screen", "StepView", "duration", "screen", "step_views"]
+__all__ = ["PlainScreen", "Screen", "StepView", "duration", "instance_name", "screen", "step_views"]
 
 _MARKS = {
     "success": ("✓", "green"),
@@ -64,7 +64,7 @@ def step_views(
     Args:
         instances: task instances as Airflow's API gives them.
         steps: step ids; other tasks are the plumbing of a run and are left out.
-        cached: ids of steps whose result was taken from an earlier run.
+        cached: names of steps whose result was taken from an earlier run.
     """
     order = {step: number for number, step in enumerate(steps)}
     cached = set(cached)
@@ -73,13 +73,19 @@ def step_views(
     return [_view(instance, cached) for instance in shown]
 
 
-def _view(instance: Mapping[str, Any], cached: set[str]) -> StepView:
+def instance_name(instance: Mapping[str, Any]) -> str:
+    """Return what a task instance is called: its task's id, with the map index where it is one of many."""
     index = instance["map_index"]
+    return str(instance["task_id"]) + (f"[{index}]" if index >= 0 else "")
+
+
+def _view(instance: Mapping[str, Any], cached: set[str]) -> StepView:
+    name = instance_name(instance)
     return StepView(
-        name=instance["task_id"] + (f"[{index}]" if index >= 0 else ""),
+        name=name,
         state=_state(instance["state"]),
         seconds=_seconds(instance["start_date"], instance["end_date"]),
-        cached=instance["task_id"] in cached,
+        cached=name in cached,
         tries=max(1, instance["try_number"]),
     )
 
