@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -110,13 +110,15 @@ def connection_environment(root: str | None) -> dict[str, str]:
             f"the Airflow connection {conn_id!r} of [tradewind] artifact_store_conn_id does not exist",
             remedy="Create it, or unset the option.",
         ) from error
-    arguments = _ARGUMENTS.get(connection.conn_type)
-    if arguments is None:
+    if connection.conn_type not in _ARGUMENTS:
         raise ConfigurationError(
             f"the Airflow connection {conn_id!r} of [tradewind] artifact_store_conn_id has the type "
             f"{connection.conn_type!r}",
             remedy=f"Use one of type {', '.join(_ARGUMENTS)}.",
         )
+    schemes, arguments = _ARGUMENTS[connection.conn_type]
+    if scheme not in schemes:
+        return {}  # a pipeline with a store in another cloud than the deployment's
     given = {name: value for name, value in arguments(connection).items() if value}
     return {f"FSSPEC_{scheme.upper()}": json.dumps(given)}
 
@@ -146,13 +148,20 @@ def _google(connection: Any) -> dict[str, Any]:
 
 def _azure(connection: Any) -> dict[str, Any]:
     extra = connection.extra_dejson
-    return {
-        "connection_string": extra.get("connection_string"),
-        "account_name": connection.login or connection.host,
-        "account_key": connection.password or extra.get("account_key"),
-        "sas_token": extra.get("sas_token"),
-        "tenant_id": extra.get("tenant_id"),
-    }
+    host = (connection.host or "").rpartition("://")[2].partition("/")[0].partition(".")[0]
+    common = {"connection_string": extra.get("connection_string"), "sas_token": extra.get("sas_token")}
+    if extra.get("tenant_id"):
+        # A service principal: Airflow keeps it where otherwise the account and its key are.
+        principal = {"client_id": connection.login, "client_secret": connection.password}
+        return common | principal | {"tenant_id": extra["tenant_id"], "account_name": host}
+    key = connection.password or extra.get("account_key")
+    return common | {"account_name": connection.login or host, "account_key": key}
 
 
-_ARGUMENTS = {"aws": _aws, "google_cloud_platform": _google, "wasb": _azure, "adls": _azure}
+_AZURE = (("az", "abfs", "abfss"), _azure)
+_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], Callable[[Any], dict[str, Any]]]] = {
+    "aws": (("s3", "s3a"), _aws),
+    "google_cloud_platform": (("gs", "gcs"), _google),
+    "wasb": _AZURE,
+    "adls": _AZURE,
+}

@@ -89,6 +89,8 @@ def configured_findings() -> Iterator[Finding]:
         yield guarded("MLflow", lambda: _mlflow_answers(mlflow.uri, **credentials))
         if not settings.artifact_store:
             yield guarded("MLflow artifacts", lambda: _mlflow_writable(mlflow.uri, **credentials))
+    if settings.artifact_store:
+        yield guarded("artifact store", lambda: _store_writable(settings.artifact_store))
     connection = settings.kubernetes_conn_id
     yield from _cluster(
         lambda: _client_of_connection(connection), settings.namespace or "default", connection
@@ -133,6 +135,18 @@ def _mlflow_writable(uri: str, **credentials: Any) -> Finding:
     rest.put_artifact(path, b"written by tradewind check", "text/plain")
     rest.send("DELETE", f"/api/2.0/mlflow-artifacts/artifacts/{path}", None, "")
     return Finding("MLflow artifacts", True, "can be written through the server")
+
+
+def _store_writable(root: str) -> Finding:
+    """Writes and removes a file as a worker can; what pods can is up to their own credentials."""
+    from tradewind.artifacts import ArtifactStore
+    from tradewind.operators.storage import store_environment
+
+    store = ArtifactStore(store_environment(root), timeout_seconds=_TIMEOUT_SECONDS)
+    uri = store.child(root, f".tradewind/check-{uuid4()}")
+    store.write(uri, b"written by tradewind check")
+    store.delete(uri)
+    return Finding("artifact store", True, f"workers can write to {root}")
 
 
 # --- the cluster ------------------------------------------------------------------------------------------

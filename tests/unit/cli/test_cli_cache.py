@@ -148,3 +148,20 @@ def test_which_cache_is_meant(
     assert main(["cache", "list"]) == 0
     assert capsys.readouterr().out == "No results are cached\n"
     configuration.cache_clear()
+
+
+def test_check_tries_the_artifact_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tradewind.cli.check_servers import configured_findings
+    from tradewind.operators.configuration import configuration
+
+    def finding(store: str) -> Any:
+        monkeypatch.setenv("AIRFLOW__TRADEWIND__ARTIFACT_STORE", store)
+        configuration.cache_clear()
+        return next(found for found in configured_findings() if found.subject == "artifact store")
+
+    good = finding((tmp_path / "store").as_uri())
+    assert (good.ok, list((tmp_path / "store").rglob("check-*"))) == (True, [])
+    bad = finding("nosuchscheme://x")
+    assert not bad.ok
+    assert "nosuchscheme" in bad.detail
+    configuration.cache_clear()

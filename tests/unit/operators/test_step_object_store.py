@@ -11,7 +11,11 @@ import pytest
 
 from fixtures.s3 import S3Server
 from fixtures.steps import StepRun, TaskInstance, deployment, python_step
+from tradewind.errors import ConfigurationError
+from tradewind.operators.configuration import configuration
 from tradewind.operators.settings import RunSettings
+from tradewind.operators.storage import store_environment
+from tradewind.operators.store_access import console_url
 from tradewind.plan.model import (
     ArtifactInput,
     ArtifactOutput,
@@ -113,6 +117,37 @@ def test_artifacts_in_s3_from_step_to_step(
         assert secret not in str(place)
 
 
+def test_what_only_shows_in_the_pod_installs_the_driver_late(
+    airflow_home: Any, cluster: Any, namespace: str, core_api: Any, s3_server: S3Server
+) -> None:
+    """An imported artifact, and a result that is too large for the pod's message."""
+    core_api.create_namespaced_secret(
+        namespace, {"metadata": {"name": "artifact-store"}, "stringData": s3_server.environ}
+    )
+    folder = uuid.uuid4().hex
+    s3_server.client().put_object(Bucket="pipelines", Key=f"{folder}/given/part-1.csv", Body=b"a,b")
+    given = {"name": "given", "type": {"schemaTitle": "system.Dataset"}, "metadata": {}}
+    given["uri"] = f"{s3_server.uri}/{folder}/given"
+    source = (
+        "def work(given: dsl.Input[dsl.Dataset]) -> str:\n"
+        "    return open(given.path + '/part-1.csv').read() * 2000\n"
+    )
+    step = python_step(
+        source,
+        artifacts={"given": ArtifactInput("system.Dataset", binding=StepArtifact("import", "artifact"))},
+    )
+    ti = TaskInstance(xcoms={("import", "return_value"): {"artifacts": {"artifact": [given]}}})
+    arguments = {"key": "tester", "secret": "very-secret", "endpoint_url": s3_server.endpoint}
+    settings = RunSettings(pipeline="late", artifact_store=f"{s3_server.uri}/{folder}", caching=False)
+    with (
+        deployment(cluster.kubeconfig, namespace=namespace, artifact_store_secret="artifact-store"),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("FSSPEC_S3", json.dumps(arguments))  # what the environment of a worker may say
+        result = StepRun(step, settings=settings, ti=ti).execute()
+    assert result["parameters"] == {"Output": "a,b" * 2000}
+
+
 def test_a_pod_without_credentials_says_so(
     airflow_home: Any, cluster: Any, namespace: str, s3_server: S3Server
 ) -> None:
@@ -126,3 +161,65 @@ def test_a_pod_without_credentials_says_so(
         pytest.raises(AirflowException, match=r"(?s)data.*credentials"),
     ):
         StepRun(python_step(source), settings=settings).execute()
+
+
+@pytest.mark.parametrize(
+    ("store", "connection", "arguments"),
+    [
+        (
+            "s3://b",
+            {"conn_type": "aws", "login": "k", "password": "s", "extra": {"region_name": "eu-west-1"}},
+            {"key": "k", "secret": "s", "client_kwargs": {"region_name": "eu-west-1"}},
+        ),
+        (
+            "gs://b",
+            {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": '{"a": 1}', "project": "p"}},
+            {"token": {"a": 1}, "project": "p"},
+        ),
+        (
+            "abfs://b",
+            {"conn_type": "wasb", "login": "account", "password": "key"},
+            {"account_name": "account", "account_key": "key"},
+        ),
+        (
+            "abfs://b",
+            {
+                "conn_type": "wasb",
+                "host": "https://account.blob.core.windows.net/",
+                "login": "id",
+                "password": "secret",
+                "extra": {"tenant_id": "t"},
+            },
+            {"account_name": "account", "client_id": "id", "client_secret": "secret", "tenant_id": "t"},
+        ),
+    ],
+)
+def test_a_workers_connection(
+    airflow_home: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    store: str,
+    connection: dict[str, Any],
+    arguments: dict[str, Any],
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__TRADEWIND__ARTIFACT_STORE_CONN_ID", "store")
+    configuration.cache_clear()
+    environ = store_environment(store)
+    assert json.loads(environ[f"FSSPEC_{store.partition(':')[0].upper()}"]) == arguments
+    for elsewhere in ("mlflow-artifacts:/x", "gs://b" if store != "gs://b" else "s3://b"):
+        assert not any(name.startswith("FSSPEC") for name in store_environment(elsewhere))
+    monkeypatch.setenv("AIRFLOW__TRADEWIND__ARTIFACT_STORE_CONN_ID", "nowhere")
+    configuration.cache_clear()
+    with pytest.raises(ConfigurationError, match="'nowhere'"):
+        store_environment(store)
+    monkeypatch.undo()
+    configuration.cache_clear()
+
+
+def test_the_page_of_an_artifact(airflow_home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration.cache_clear()
+    assert console_url("s3://b/a b/c") == "https://console.aws.amazon.com/s3/buckets/b?prefix=a%20b%2F"
+    assert console_url("gs://b/a/c") == "https://console.cloud.google.com/storage/browser/b/a"
+    assert console_url("mlflow-artifacts:/1/ab/data") == ""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://minio:9000")
+    assert console_url("s3://b/a/c") == ""
