@@ -29,7 +29,13 @@ from tradewind.dsl.types import (
 )
 from tradewind.dsl.values import assign, json_problem
 from tradewind.errors import InvalidPipelineError, Problem
-from tradewind.runtime.annotations import Slot, is_artifact_class, is_named_tuple, read_annotation
+from tradewind.runtime.annotations import (
+    Slot,
+    is_artifact_class,
+    is_named_tuple,
+    read_annotation,
+    strip_optional,
+)
 
 __all__ = [
     "Input",
@@ -265,8 +271,8 @@ class _Reader:
         elif slot.kind == "output_path":
             self._add_output(name, path_kind(slot.type))
         elif slot.kind in ("input", "input_path"):
-            bare = annotation if slot.kind == "input_path" else slot.type
-            if self.kind == "container component" and bare is annotation and slot.kind == "input":
+            is_wrapped = slot.kind == "input_path" or hasattr(strip_optional(annotation), "__metadata__")
+            if self.kind == "container component" and not is_wrapped:
                 raise TypeError(
                     "a container component must wrap artifacts: dsl.Input[...] or dsl.Output[...]"
                 )

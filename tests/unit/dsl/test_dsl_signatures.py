@@ -179,7 +179,7 @@ def test_container_components() -> None:
     def no_command_line():
         return dsl.ContainerSpec("alpine", ["a\0b"])
 
-    def bare_artifact(data: dsl.Dataset):
+    def bare_artifact(data: dsl.Dataset, many: list[dsl.Dataset], maybe: dsl.Dataset | None = None):
         return dsl.ContainerSpec("alpine")
 
     def in_text(text: str):
@@ -207,7 +207,7 @@ def test_container_components() -> None:
     assert "entry point" in "".join(problems(dsl.container_component, no_command).values())
     assert "NUL" in "".join(problems(dsl.container_component, no_command_line).values())
     assert list(problems(dsl.container_component, bare_artifact)) == [
-        "container component 'bare_artifact', argument 'data'"
+        f"container component 'bare_artifact', argument '{name}'" for name in ("data", "many", "maybe")
     ]
     assert "f-string" in "".join(problems(dsl.container_component, in_text).values())
     assert list(problems(dsl.container_component, returns)) == [
