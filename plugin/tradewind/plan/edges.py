@@ -157,7 +157,7 @@ class _Flow:
         reasons = _union(start.reasons for start in starts)
         wait: Wait = "success" if self._are_skipped_alike(upstream, node.loop, reasons) else "no_failure"
         barrier = self._needs_barrier(upstream, node.loop, region)
-        unseen = () if barrier else tuple(sorted(self._unseen(upstream, node.loop)))
+        unseen = tuple(sorted(upstream if barrier else self._deep(upstream, node.loop)))
         succeeded = (
             Precondition(succeeded=(sibling.id,)) if sibling.is_step else self.starts[sibling.id].complete
             for sibling in awaited
@@ -183,7 +183,7 @@ class _Flow:
             self.loops[step] != loop or self.starts[step].region != region for step in upstream
         )
 
-    def _unseen(self, upstream: _Steps, loop: str) -> _Steps:
+    def _deep(self, upstream: _Steps, loop: str) -> _Steps:
         """Steps of loops within loops: where an inner loop cannot have its items, nothing in it fails."""
         deep = self.depths[loop] + 2
         return frozenset(step for step in upstream if self.depths[self.loops[step]] >= deep)
@@ -210,7 +210,9 @@ class _Flow:
         upstream = start.upstream | self._sources(node, start)
         if node.is_loop and node.loop and upstream:
             # One task works out the items for all iterations around: it is joined with none of them.
-            return Waits(tuple(sorted(upstream)), start.wait, True, start.complete, start.region)
+            unseen = () if start.wait == "end" else tuple(sorted(start.upstream))
+            judged = united((start.complete, Precondition(unfailed=unseen)))
+            return Waits(tuple(sorted(upstream)), start.wait, True, judged, start.region)
         return Waits(tuple(sorted(upstream)), start.wait, start.barrier, start.checked, start.region)
 
     def _sources(self, node: Node, start: _Start) -> _Steps:

@@ -214,8 +214,9 @@ class Precondition:
     Attributes:
         succeeded: steps that must have run, not been skipped, in the iteration of the reader.
         guards: conditions that must be true, the outermost first.
-        unfailed: steps of which no instance at or below the reader's position may have failed: what comes
-            before a scope in which the reader waits for nothing but an end.
+        unfailed: steps of which no instance at or below the reader's position may have failed, where the
+            orchestrator does not see to it: behind a barrier, in loops within loops, and before a scope in
+            which the reader waits for nothing but an end.
     """
 
     succeeded: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ def broken(subject: Step | Loop, view: RunView, at: Position) -> str | None:
         view: asked for states only where Airflow's own rules cannot have decided.
         at: the iteration.
     """
-    for step in _unbroken(subject):
+    for step in subject.precondition.unfailed:
         if any(state in FAILED_STATES for state in view.states(step, at)):
             return f"{step} failed in this iteration" if at else f"{step} failed"
     return None
@@ -37,9 +37,4 @@ def broken(subject: Step | Loop, view: RunView, at: Position) -> str | None:
 
 def judged(subject: Step | Loop) -> tuple[str, ...]:
     """Ids of the steps whose states `broken` and `unmet` may ask for, so that a view can get them at once."""
-    return (*_unbroken(subject), *subject.precondition.succeeded)
-
-
-def _unbroken(subject: Step | Loop) -> tuple[str, ...]:
-    own = subject.upstream if subject.barrier and subject.wait != "end" else ()
-    return (*own, *subject.precondition.unfailed)
+    return (*subject.precondition.unfailed, *subject.precondition.succeeded)
