@@ -34,7 +34,7 @@ from tradewind.operators.storage import Places, fetch, require_store, store_argu
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.volume_claims import do_claim
-from tradewind.operators.workspace import uses_workspace, workspace_arguments
+from tradewind.operators.workspace import require_reach, uses_workspace, workspace_arguments
 from tradewind.operators.workspace_import import bringing_step, in_workspace
 from tradewind.operators.xcoms import ERROR_KEY, RunXComs, indexed
 from tradewind.plan import evaluate
@@ -152,6 +152,8 @@ class StepExecution:
         self._platform = platform_arguments(step.platform, lambda given: evaluate(given, view, at), step.id)
         self._deadline = run.deadline
         self._workspace = run.workspace if run.workspace and uses_workspace(step, inputs) else None
+        if self._workspace:
+            require_reach(self._pipeline, self._operator.pod)
         path = iteration_path(step.loop, index, xcoms)
         self._tracking = StepTracking(
             self._operator, self._pipeline, self._identity, inputs, run, self._ti, path

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tradewind.cluster.names import RUN_LABEL, run_digest
+from tradewind.errors import ConfigurationError
 from tradewind.operators.access import ClusterAccess, cluster_access, pipeline_pod_arguments
 from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import StepInputs
@@ -32,6 +33,7 @@ __all__ = [
     "claim_name",
     "open_workspace",
     "release_workspace",
+    "require_reach",
     "uses_workspace",
     "workspace_arguments",
     "workspace_path_of",
@@ -48,6 +50,7 @@ _VOLUME = "tradewind-workspace"
 _LABEL = "tradewind.dev/workspace"
 _EXPIRES = "tradewind.dev/expires"
 _BUDGET_SECONDS = 30.0
+_PLACE = ("namespace", "kubernetes_conn_id", "in_cluster", "config_file", "cluster_context")
 
 
 def claim_name(pipeline: str, dag_id: str, run_id: str) -> str:
@@ -156,6 +159,24 @@ def uses_workspace(step: Step, inputs: StepInputs) -> bool:
         return True
     references = (each for listed in inputs.artifacts.values() for each in listed)
     return any((each.get("metadata") or {}).get(IN_WORKSPACE) is True for each in references)
+
+
+def require_reach(pipeline: RunSettings, step: Mapping[str, Any]) -> None:
+    """Check that a step's pod runs where the workspace is.
+
+    Args:
+        step: the step's own pod arguments.
+
+    Raises:
+        ConfigurationError: they lead to another namespace or cluster.
+    """
+    there = pipeline_pod_arguments(pipeline)
+    for name in _PLACE:
+        if step.get(name) not in (None, there.get(name)):
+            raise ConfigurationError(
+                f"the step has {name} = {step[name]!r} of its own, and uses the run's workspace",
+                remedy=f"Give {name} to the whole pipeline: volumes belong to one namespace.",
+            )
 
 
 def workspace_arguments(claim: str) -> dict[str, Any]:

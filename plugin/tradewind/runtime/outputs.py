@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from tradewind.runtime.failures import OutputError
 from tradewind.runtime.values import conform, json_ready, parse_text
-from tradewind.runtime.workspace import listed_artifacts
+from tradewind.runtime.workspace import IN_WORKSPACE, listed_artifacts
 
 if TYPE_CHECKING:
     from tradewind.runtime.staging import Staging
@@ -86,6 +86,8 @@ def take_artifacts(
         except TypeError as error:
             raise OutputError(f"Metadata of output artifact {name!r}: {error}") from error
         content = _content(task, name, declared, changes, known, root, staging)
+        if "customPath" not in content:
+            metadata.pop(IN_WORKSPACE, None)  # copied from an input: this content lies somewhere else
         kind = declared.get("type", {})
         forgotten = not content.pop("external", False) and content["format"] is None
         if forgotten and kind.get("schemaTitle") not in WITHOUT_CONTENT:
@@ -118,6 +120,8 @@ def _content(
         # An input that is passed on: it lies where it lay.
         there = known[uri]
         content = {key: there.get(key) for key in ("digest", "size", "format")}
+        if (there.get("metadata") or {}).get(IN_WORKSPACE) is True:
+            content["customPath"] = there.get("customPath")
         return {"uri": uri, **content, "external": True}
     elif own and uri.startswith(own + "/"):
         path = path or os.path.join(root, uri[len(own) + 1 :])

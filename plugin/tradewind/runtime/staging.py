@@ -14,12 +14,11 @@ from typing import Any, Callable
 
 from tradewind.runtime.failures import Failure, InputError, OutputError, StoreError, UnavailableError
 from tradewind.runtime.stores import Stores
-from tradewind.runtime.workspace import listed_artifacts
+from tradewind.runtime.workspace import IN_WORKSPACE, listed_artifacts
 
 __all__ = ["Staging"]
 
 THREADS = 8
-IN_WORKSPACE = "_kfp_workspace"  # in an artifact's metadata: its content lies in the run's workspace
 # Worth a line in the log.
 LARGE_BYTES, LONG_SECONDS = 50_000_000, 2.0
 

@@ -12,9 +12,11 @@ import copy
 import os
 from typing import Any, Iterator
 
-__all__ = ["DEFAULT_WORKDIR", "declared_paths", "listed_artifacts", "relocate", "workdir"]
+__all__ = ["DEFAULT_WORKDIR", "IN_WORKSPACE", "declared_paths", "listed_artifacts", "relocate", "workdir"]
 
 DEFAULT_WORKDIR = "/tmp/tradewind"
+IN_WORKSPACE = "_kfp_workspace"
+"""In an artifact's metadata, as KFP has it: its content lies in the volume that the run's steps share."""
 
 
 def workdir() -> str:
