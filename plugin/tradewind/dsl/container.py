@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Value
 from tradewind.dsl import command
 from tradewind.dsl.base import BaseComponent
 from tradewind.dsl.interface import Interface, read_interface
-from tradewind.dsl.placeholders import placeholder_for, render
+from tradewind.dsl.placeholders import Placeholder, placeholder_for, render
 from tradewind.dsl.source import component_source
 from tradewind.dsl.task_config import TaskConfigField, TaskConfigPassthrough
 from tradewind.dsl.values import assign
@@ -30,12 +30,12 @@ class ContainerSpec:
     """What a container component runs.
 
     Attributes:
-        image: the container image.
+        image: the container image; may be an argument of the function, or hold some.
         command: replaces the image's entry point; texts and placeholders.
         args: follow the command.
     """
 
-    image: str
+    image: str | Placeholder
     command: Sequence[Any] | None = None
     args: Sequence[Any] | None = None
 
@@ -115,7 +115,8 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
                 lines.append(render(element, frozenset(interface.inputs)))
             except (ValueError, TypeError) as error:
                 problems.append(Problem(f"{source}, {part}[{index}]", str(error)))
-    if not isinstance(spec.image, str) or not spec.image:
+    image = spec.image.text if type(spec.image) is Placeholder else spec.image
+    if not isinstance(image, str) or not image:
         problems.append(Problem(f"{source}, image", "is not given"))
     if not any(rendered.values()):
         message = "command and args are both empty, and the image's own entry point is never used"
@@ -124,7 +125,7 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
         problems.append(Problem(source, "its command line holds a NUL character"))
     if problems:
         raise InvalidPipelineError(source, problems)
-    return ContainerComponent(interface, spec.image, rendered["command"], rendered["args"], func)
+    return ContainerComponent(interface, image, rendered["command"], rendered["args"], func)
 
 
 def component(

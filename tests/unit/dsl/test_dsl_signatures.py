@@ -234,6 +234,15 @@ print(json.dumps({
 """
 
 
+def test_the_image_may_be_an_argument() -> None:
+    @dsl.container_component
+    def convert(image: str):
+        return dsl.ContainerSpec(image, [image])  # KFP fails here with a TypeError
+
+    container = dsl.compile(convert).spec.deployment_spec["executors"]["exec-convert"]["container"]
+    assert container["image"] == "{{$.inputs.parameters['image']}}"
+
+
 def test_every_name_of_kfp_s_is_there_with_its_arguments(kfp_sdk: Any) -> None:
     from tradewind import compiler, components
     from tradewind.dsl.types import artifact_types, type_annotations
