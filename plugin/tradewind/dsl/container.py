@@ -115,7 +115,7 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
                 lines.append(render(element, frozenset(interface.inputs)))
             except (ValueError, TypeError) as error:
                 problems.append(Problem(f"{source}, {part}[{index}]", str(error)))
-    image = spec.image.text if type(spec.image) is Placeholder else spec.image
+    image: Any = spec.image.text if type(spec.image) is Placeholder else spec.image
     if not isinstance(image, str) or not image:
         problems.append(Problem(f"{source}, image", "is not given"))
     if not any(rendered.values()):
