@@ -32,7 +32,16 @@ DRIVERS = {
 BLOCK = 16 << 20
 # Parts of the names of exceptions that no other attempt will cure: each cloud's client has its own.
 REFUSALS = ("Credential", "Authentication", "AccessDenied", "Forbidden", "ParamValidation", "ProfileNotFound")
-NEVER = (ImportError, ValueError, TypeError, NotImplementedError, IsADirectoryError, NotADirectoryError)
+NEVER = (
+    ImportError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
 
 
 class FsspecStore(Store):
