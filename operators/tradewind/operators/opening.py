@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from tradewind.errors import TradewindError
 from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.parameters import resolve_parameters
@@ -42,20 +43,26 @@ def open_run(operator: RunStartOperator, context: Context) -> dict[str, Any]:
     )
     key = f"{ti.dag_id}/{ti.run_id}"
     job_id = uuid.uuid5(NAMESPACE, key)
+    limits = _limits(operator, context)
+    try:
+        tracking = _track(operator, context, parameters)
+    except TradewindError:
+        _give_back(operator, limits, ti)
+        raise
     return {
         "parameters": parameters,
         "run": {
             "key": key,
             "job_id": str(job_id),
             "job_name": f"{pipeline.pipeline}-{job_id.hex[:8]}",
-            **_limits(operator, context),
+            **limits,
         },
-        "tracking": _track(operator, context, parameters),
+        "tracking": tracking,
     }
 
 
 def _limits(operator: RunStartOperator, context: Context) -> dict[str, Any]:
-    """What pipeline's config gives the run: the name of its workspace, the moment at which it has to end."""
+    """What the pipeline's config gives the run: the name of its workspace, when it has to end."""
     found: dict[str, Any] = {}
     config = operator.pipeline.config
     if config.active_deadline:
@@ -69,6 +76,18 @@ def _limits(operator: RunStartOperator, context: Context) -> dict[str, Any]:
         ti: Any = context["ti"]
         found["workspace"] = open_workspace(operator.pipeline, ti.dag_id, ti.run_id, operator.log)
     return found
+
+
+def _give_back(operator: RunStartOperator, limits: dict[str, Any], ti: Any) -> None:
+    """The run does not begin, so there will be no `run_end` to remove its workspace."""
+    if "workspace" not in limits:
+        return
+    from tradewind.operators.workspace import release_workspace
+
+    try:
+        release_workspace(operator.pipeline, ti.dag_id, ti.run_id, succeeded=False, log=operator.log)
+    except TradewindError as error:
+        operator.log.warning("The workspace %s is left behind: %s", limits["workspace"], error)
 
 
 def _track(operator: RunStartOperator, context: Context, parameters: dict[str, Any]) -> dict[str, Any] | None:

@@ -209,3 +209,24 @@ def test_a_step_elsewhere_cannot_use_the_workspace(airflow_home: Any, tmp_path: 
         for own in ({"namespace": "other"}, {"kubernetes_conn_id": "gpu"}):
             with pytest.raises(ConfigurationError, match="of its own, and uses the run's workspace"):
                 require_reach(settings, own)
+
+
+def test_a_run_that_does_not_begin_leaves_no_workspace(
+    airflow_home: Any,
+    cluster: Any,
+    namespace: str,
+    core_api: Any,
+    run_dag: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tradewind.operators import mlflow
+
+    monkeypatch.setattr(mlflow, "STEP_BUDGET_SECONDS", 0.5)
+    dag = LATE.replace("pipeline_dag(late)", "pipeline_dag(late, tracking='required')")
+    dag = dag.replace("ttl_seconds_after_failure=3600", "ttl_seconds_after_success=3600")
+    cluster.requests(reset=True)
+    with deployment(cluster.kubeconfig, "http://127.0.0.1:9", namespace=namespace):
+        result = run_dag(dag)
+    assert result.tasks["run_start"] == "failed"
+    assert created(cluster, "persistentvolumeclaims") == 1
+    assert claims(core_api, namespace) == []
