@@ -201,8 +201,9 @@ def _importer(importer: ImporterSpec, node: Node, inputs: Inputs) -> Importer:
             uri = Constant(value.constant_value.string_value)
         case _:
             uri = Constant(plain(value.constant))
-            if "{{channel:" in str(uri.value) and "uri" in inputs.parameters:
-                # KFP's compiler leaves its own marks in a URI like f"{folder}/data"; the input has it right.
+            if "{{" in str(uri.value) and "uri" in inputs.parameters:
+                # Placeholders; and marks that KFP's compiler leaves in a URI like f"{folder}/data", which the
+                # input of the same name has right.
                 uri = inputs.parameters["uri"]
     return Importer(
         uri=uri,

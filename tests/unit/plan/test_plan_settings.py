@@ -199,3 +199,17 @@ def test_names_of_images(image: str) -> None:
 @pytest.mark.parametrize("image", ["", "Python", "a b", "x:", "-x", "a//b", "x@sha256:1", "$(touch x)"])
 def test_what_is_no_name_of_an_image(image: str) -> None:
     assert image_problem(image)
+
+
+def test_the_uri_of_an_importer_may_hold_placeholders() -> None:
+    @dsl.pipeline
+    def importing(name: str):
+        dsl.importer(dsl.PIPELINE_ROOT_PLACEHOLDER + "/x", dsl.Dataset)
+        dsl.importer(f"s3://b/{name}", dsl.Dataset)
+
+    first, second = plan.build(dsl.compile(importing)).steps.values()
+    assert isinstance(first.action, plan.Importer)
+    assert isinstance(second.action, plan.Importer)
+    assert first.action.uri == plan.Template("{{$.pipeline_root}}/x")
+    assert isinstance(second.action.uri, plan.Template)
+    assert list(second.action.uri.inputs.values()) == [plan.PipelineInput("name")]
