@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.ir import document, schema
+from tradewind.ir.lost_items import restore_items
 from tradewind.ir.pipeline import Pipeline, PipelineSpec, PlatformSpec
 from tradewind.ir.validation import at_most, validate
 
@@ -63,8 +64,16 @@ def loads(text: str, *, source: str = "<text>", checked: bool = True) -> Pipelin
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
     pipeline = Pipeline(spec, platform, source, checked=checked)
-    if checked:
-        validate(pipeline, first.get("deploymentSpec", first.get("deployment_spec")) or {}, fits_schema=True)
+    if not checked:
+        restore_items(spec)
+        return pipeline
+    deployment = first.get("deploymentSpec", first.get("deployment_spec")) or {}
+    try:
+        validate(pipeline, deployment, fits_schema=True)
+    except InvalidPipelineError:
+        if not restore_items(spec):
+            raise
+        validate(pipeline, deployment, fits_schema=True)
     return pipeline
 
 
