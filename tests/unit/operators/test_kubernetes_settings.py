@@ -56,7 +56,13 @@ def sizes(folders: list) -> list:
     return [sorted(os.listdir(folder)) for folder in folders]
 
 @dsl.pipeline(name="settings")
-def settings(login: str = "login", nodes: dict = {}, tolerations: list = [], stem: str = "login"):
+def settings(
+    login: str = "login",
+    nodes: dict = {},
+    tolerations: list = [],
+    stem: str = "login",
+    owners: list = [{"name": "a", "login": "login"}, {"name": "b", "login": "other"}],
+):
     named = name_of(stem=stem)
     seen = look(
         variables=["WHO", "PASSWORD", "REGION", "NONE", "POD", "TEAM", "NOTE"],
@@ -77,14 +83,16 @@ def settings(login: str = "login", nodes: dict = {}, tolerations: list = [], ste
     kubernetes.add_toleration_json(seen, tolerations)
     kubernetes.set_timeout(seen, 600)
 
-    made = kubernetes.CreatePVC(
-        pvc_name_suffix="-shared", access_modes=["ReadWriteMany"], size="1Gi", annotations={"owner": "me"}
-    )
-    written = write(path="/data/deep/text", text="kept")
-    kubernetes.mount_pvc(written, made.outputs["name"], "/data")
-    kept = look(variables=[], folders=["/here"]).after(written)
-    kubernetes.mount_pvc(kept, f"{made.outputs['name']}", "/here", sub_path="deep")
-    kubernetes.DeletePVC(pvc_name=made.outputs["name"]).after(kept)
+    with dsl.ParallelFor(owners) as owner:
+        made = kubernetes.CreatePVC(
+            pvc_name_suffix="-own", access_modes=["ReadWriteMany"], size="1Gi", annotations={"owner": "me"}
+        )
+        written = write(path=f"/data/deep/{owner.name}", text="kept")
+        kubernetes.mount_pvc(written, made.outputs["name"], "/data")
+        kept = look(variables=["WHO"], folders=["/here"]).after(written)
+        kubernetes.mount_pvc(kept, f"{made.outputs['name']}", "/here", sub_path="deep")
+        kubernetes.use_secret_as_env(kept, owner.login, {"user": "WHO"})
+        kubernetes.DeletePVC(pvc_name=made.outputs["name"]).after(kept)
     kubernetes.DeletePVC(pvc_name="never-was")
 
     own = sizes(folders=["/scratch", "/big", "/dev/shm"])
@@ -100,6 +108,7 @@ def secret_and_map(core_api: Any, namespace: str) -> None:
     for name, content in (
         ("login", {"user": "ann", "password": "p$(HOME)"}),
         ("login-files", {"key": "a\nb"}),
+        ("other", {"user": "bob"}),
     ):
         core_api.create_namespaced_secret(namespace, {"metadata": {"name": name}, "stringData": content})
     places = {"metadata": {"name": "places"}, "data": {"region": "north"}}
@@ -125,10 +134,16 @@ def test_what_pods_see(on_cluster: str, run_dag: Callable[..., Any], core_api: A
         "NOTE": "{{ ds }} is data",
     }
     assert seen["files"] == {"/mnt/login/key": "a\nb", "/mnt/map/region": "north"}
-    claim = result.xcom("createpvc")["parameters"]["name"]
-    assert claim.startswith("settings-")
-    assert claim.endswith("-shared")
-    assert result.xcom("look-2")["parameters"]["Output"]["files"] == {"/here/text": "kept"}
+    own = [result.xcom("for-loop-1.createpvc", map_index=index)["parameters"]["name"] for index in range(2)]
+    assert own[0] != own[1]
+    for claim in own:
+        assert claim.startswith("settings-")
+        assert claim.endswith("-own")
+    kept = [result.xcom("for-loop-1.look-2", map_index=index)["parameters"]["Output"] for index in range(2)]
+    assert kept == [
+        {"variables": {"WHO": "ann"}, "files": {"/here/a": "kept"}},
+        {"variables": {"WHO": "bob"}, "files": {"/here/b": "kept"}},
+    ]
     assert result.xcom("sizes")["parameters"]["Output"] == [["probe"], ["probe"], ["probe"]]
     assert core_api.list_namespaced_persistent_volume_claim(on_cluster).items == []
     assert core_api.list_namespaced_pod(on_cluster).items == []
@@ -300,6 +315,28 @@ def test_a_pod_that_takes_too_long_is_ended(on_cluster: str) -> None:
     )
     with pytest.raises(AirflowException, match="deadline"):
         StepRun(step).execute()
+
+
+def test_what_is_mounted_counts_for_the_cache() -> None:
+    """The names count, as in KFP; where the pod runs does not."""
+    from tradewind.operators.caching import cache_key
+    from tradewind.operators.inputs import StepInputs
+    from tradewind.operators.platform import platform_arguments
+    from tradewind.operators.pod_facts import pod_facts
+
+    def key(settings: PodSettings | None) -> str:
+        step = python_step("def work(): ...\n", platform=settings)
+        given = platform_arguments(settings, lambda binding: binding.value, "work")
+        return cache_key(step, StepInputs({}, {}), pod_facts(step, {}, None, None, given))
+
+    def mounting(name: str, **more: Any) -> PodSettings:
+        return PodSettings(mounts=(Mount("/data", Claim(Constant(name))),), **more)
+
+    variables = KeyVariables("secret", Constant("login"), (("WHO", "user"),))
+    several = [None, mounting("a"), mounting("b"), PodSettings(variables=(variables,))]
+    assert len({key(settings) for settings in several}) == 4
+    elsewhere = mounting("a", labels={"x": "y"}, node_selector=Constant({"a": "b"}), timeout_seconds=5)
+    assert key(elsewhere) == key(mounting("a"))
 
 
 # --- volume claims ----------------------------------------------------------------------------------------
