@@ -34,6 +34,7 @@ class Groups:
         self._dag = dag
         self._plan = plan
         self._around = _loops_around(plan)
+        self._holding = _holding_loops(plan)
         self._items: dict[str, LoopOperator] = {}
         self._plain: dict[str, TaskGroup] = {"": dag.task_group}
         self._bodies: dict[tuple[str, int], TaskGroup] = {}
@@ -55,6 +56,15 @@ class Groups:
         if not step.loop:
             return self._plain[step.scope]
         return self._inner_group(step.scope, step.loop, step.region)
+
+    def name_of(self, step: Step) -> str:
+        """Return what a step in a loop is called within its group; scopes without a group are part of it."""
+        scope = step.scope
+        while scope != step.loop and scope in self._holding:
+            scope = self._plan.scopes[scope].parent
+        without_group = step.scope.removeprefix(scope).strip(".")
+        own = step.display_name or step.id.rpartition(".")[2]
+        return f"{without_group}.{own}" if without_group else own
 
     def _outer_group(self, scope: Scope) -> TaskGroup:
         around = self._around[scope.id]
@@ -86,7 +96,7 @@ class Groups:
 
     def _inner_group(self, scope_id: str, loop: str, region: int) -> TaskGroup:
         """The group of a scope in one region of the body around it."""
-        if scope_id == loop or self._holds_loop(scope_id):
+        if scope_id == loop or scope_id in self._holding:
             return self._body(loop, region)
         if (scope_id, region) not in self._inner:
             scope = self._plan.scopes[scope_id]
@@ -101,9 +111,6 @@ class Groups:
             )
         return self._inner[scope_id, region]
 
-    def _holds_loop(self, scope_id: str) -> bool:
-        return any(loop.startswith(f"{scope_id}.") for loop in self._plan.loops)
-
     def _label(self, scope: Scope, around: str) -> str:
         between = scope.parent.removeprefix(around).strip(".") if around else ""
         return f"{between}.{scope.display_name}" if between else scope.display_name
@@ -115,6 +122,17 @@ def _loops_around(plan: Plan) -> dict[str, str]:
     for scope in plan.scopes.values():
         around[scope.id] = scope.parent if scope.parent in plan.loops else around[scope.parent]
     return around
+
+
+def _holding_loops(plan: Plan) -> frozenset[str]:
+    """Return the scopes that have a loop inside."""
+    found: set[str] = set()
+    for loop in plan.loops:
+        scope = plan.scopes[loop].parent
+        while scope and scope not in found:
+            found.add(scope)
+            scope = plan.scopes[scope].parent
+    return frozenset(found)
 
 
 def _joined(scope_id: str) -> str:

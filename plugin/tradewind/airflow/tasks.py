@@ -189,11 +189,7 @@ class _Builder:
 
     def _in_loop(self, step: Step) -> dict[str, Any]:
         own: dict[str, Any] = {"map_index_template": LABEL_TEMPLATE}
-        scope = self._plan.scopes[step.scope] if step.scope else None
-        name = step.display_name or step.id.rpartition(".")[2]
-        if step.scope != step.loop and scope is not None and step.display_name == step.id.rpartition(".")[2]:
-            name = step.id.removeprefix(f"{step.loop}.")
-        own["task_display_name"] = name
+        own["task_display_name"] = self._groups.name_of(step)
         at_once = self._at_once(step.loop)
         if at_once:
             own["max_active_tis_per_dagrun"] = at_once

@@ -118,7 +118,7 @@ def test_names_are_for_people(dag: Any):
     assert groups[f"{OUTER}__loop_body_2"].label == "for each item, part 2"
     assert groups[INNER.replace(".", "__")].label == "condition-2.for-loop-3"
     assert dag.get_task(f"{OUTER}.numbers-2").task_display_name == "Look inside"
-    assert dag.get_task(f"{INNER}.double.work").task_display_name == "double.work"
+    assert dag.get_task(f"{INNER}.double.work").task_display_name == "work"
     assert dag.get_task(f"{OUTER}.condition-2.collect").task_display_name == "condition-2.collect"
     assert dag.get_task(f"{INNER}.loop_items").task_display_name == "loop_items"
     assert "**If** for-loop-1.condition-2" in dag.get_task(f"{OUTER}.condition-2.collect").doc_md
