@@ -26,7 +26,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import (
 
 from tradewind.errors import Problem
 from tradewind.ir import kubernetes, schema
-from tradewind.ir.executors import plain_struct
+from tradewind.ir.executors import ExecutorSpec, plain_struct
 from tradewind.ir.schema import step_into
 from tradewind.plan.model import Binding, Constant
 from tradewind.plan.pod_settings import PodSettings
@@ -86,7 +86,9 @@ class Platform:
             added.CopyFrom(_seen_from(reference, parent))
 
 
-def platform_problems(spec: PipelineSpec, document: PlatformSpec | None) -> Iterator[Problem]:
+def platform_problems(
+    spec: PipelineSpec, document: PlatformSpec | None, executors: Mapping[str, ExecutorSpec]
+) -> Iterator[Problem]:
     """Yield what is wrong with the settings of executors, with its place in the second document."""
     given = _executors(document)
     if not given:
@@ -96,11 +98,13 @@ def platform_problems(spec: PipelineSpec, document: PlatformSpec | None) -> Iter
         for task_name, task in sorted(component.dag.tasks.items()):
             label = spec.components[task.component_ref.name].executor_label
             uses.setdefault(label, []).append((task_name, component))
-    labels = spec.deployment_spec.fields["executors"].struct_value.fields.keys() if uses else ()
     for label, content in sorted(given.items()):
         place = step_into(PLACE, label)
-        if label not in labels:
+        if label not in executors:
             yield Problem(place, f"there is no executor {label!r}", "see $.deploymentSpec.executors")
+            continue
+        if content.fields and not _has_pod(executors[label]):
+            yield Problem(place, "settings for a pod, but this executor starts none", "remove them")
             continue
         if not _fits(content):
             yield from schema.check(kubernetes.descriptor(), _plain(content), place)
@@ -160,6 +164,12 @@ def _fits(content: Struct) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _known_to_fit(serialized: bytes) -> bool:
     return not any(schema.check(kubernetes.descriptor(), _plain(Struct.FromString(serialized))))
+
+
+def _has_pod(executor: ExecutorSpec) -> bool:
+    if executor.WhichOneof("spec") == "importer":
+        return executor.importer.download_to_workspace
+    return executor.container.image not in (kubernetes.CREATE_CLAIM_IMAGE, kubernetes.DELETE_CLAIM_IMAGE)
 
 
 def _seen_from(reference: InputSpec, parent: ComponentSpec) -> InputSpec:

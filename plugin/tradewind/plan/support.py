@@ -30,7 +30,7 @@ from tradewind.plan.task_config import GROUPS
 
 __all__ = ["unsupported"]
 
-_RESERVED = frozenset({"run_start", "run_end"})
+_RESERVED = frozenset({"run_start", "steps_done", "run_end"})
 _LATER = "not supported yet"
 
 
@@ -53,7 +53,7 @@ def unsupported(pipeline: Pipeline, executors: Mapping[str, ExecutorSpec]) -> It
         yield from _executor(executor, step_into("$.deploymentSpec.executors", label))
     if pipeline.platform is not None:
         yield from _platform(pipeline.platform)
-        yield from platform_problems(spec, pipeline.platform)
+        yield from platform_problems(spec, pipeline.platform, executors)
     yield from run_config_problems(pipeline, executors)
 
 

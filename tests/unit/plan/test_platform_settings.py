@@ -222,3 +222,11 @@ def test_claims_need_no_command_and_no_container() -> None:
     )
     step = plan.build(loaded({}, text)).steps["first"]
     assert (step.action, step.container) == (CreateVolume(), None)
+
+
+def test_settings_for_a_pod_that_there_is_not() -> None:
+    for executor in ("container: {image: argostub/deletepvc}", "importer: {artifactUri: {constant: 'a:/b'}}"):
+        before = 'exec-first: {container: {image: busybox, command: ["true"]}}'
+        text = TASKS.replace(before, f"exec-first: {{{executor}}}")
+        with pytest.raises(InvalidPipelineError, match="settings for a pod, but this executor starts none"):
+            plan.build(loaded({"exec-first": {"activeDeadlineSeconds": "5"}}, text))
