@@ -124,5 +124,7 @@ class RunXComs:
             name, _, number = label.rpartition("_")
             if label in names:
                 name, number = label, "-1"
+            elif not number.isdecimal():  # a task of ours, `run_start` for one, beside a step called `run`
+                continue
             if name in names:
                 self._states.setdefault(name, {})[int(number)] = str(state)
