@@ -15,6 +15,7 @@ __all__ = ["end_tags", "numbers", "run_tags", "step_metrics", "step_name", "step
 
 # Decided at a run's birth, whatever a record's own tags say.
 _OURS = ("tradewind.", "mlflow.parentRunId", "mlflow.note.content", "mlflow.source.")
+_IN_MLFLOW = ("mlflow-artifacts:", "runs:", "models:")
 _METRICS_TYPES = ("system.Metrics", "system.ClassificationMetrics")
 
 
@@ -101,9 +102,20 @@ def numbers(outputs: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str
     return metrics, tags
 
 
+def _elsewhere(record: StepRecord) -> dict[str, str]:
+    """URIs of artifacts that MLflow does not keep: on its pages of artifacts they cannot be found."""
+    return {
+        f"tradewind.artifact.{name}" + (f"/{index}" if len(listed) > 1 else ""): str(reference["uri"])
+        for name, listed in record.artifacts.items()
+        for index, reference in enumerate(listed)
+        if reference.get("uri") and not str(reference["uri"]).startswith(_IN_MLFLOW)
+    }
+
+
 def end_tags(record: StepRecord) -> dict[str, str]:
-    """Tags that a step try gets at its end: outputs, error, origin of a cached result."""
+    """Tags that a step try gets at its end: outputs, artifacts elsewhere, error, a cached result's origin."""
     _, tags = numbers(record.outputs)
+    tags |= _elsewhere(record)
     if record.error:
         tags["tradewind.error"] = record.error
         tags["mlflow.note.content"] = step_note(record)

@@ -280,6 +280,22 @@ def test_a_cache_hit_is_finished_at_once_and_says_where_it_came_from(
     assert Seen(rest, parent.run_id).metrics == {"train/loss": 1.0}
 
 
+def test_artifacts_that_mlflow_does_not_keep_are_named(rest: MlflowRest, tracker: Tracker) -> None:
+    record = run_record()
+    artifacts = {
+        "model": [reference("Model", "s3://bucket/run/model")],
+        "parts": [reference("Artifact", "file:///data/0"), reference("Artifact", "file:///data/1")],
+        "here": [reference("Artifact", "mlflow-artifacts:/1/ab/artifacts/here")],
+    }
+    run = tracker.write_step(done(step_record(record), artifacts=artifacts), tracker.write_run(record))
+    tags = Seen(rest, run.run_id).tags
+    assert {name: tags[name] for name in tags if name.startswith("tradewind.artifact.")} == {
+        "tradewind.artifact.model": "s3://bucket/run/model",
+        "tradewind.artifact.parts/0": "file:///data/0",
+        "tradewind.artifact.parts/1": "file:///data/1",
+    }
+
+
 def test_the_status_is_right_although_the_code_ended_its_run_itself(
     rest: MlflowRest, tracker: Tracker
 ) -> None:
