@@ -168,7 +168,7 @@ def _known_to_fit(serialized: bytes) -> bool:
 
 def _has_pod(executor: ExecutorSpec) -> bool:
     if executor.WhichOneof("spec") == "importer":
-        return executor.importer.download_to_workspace
+        return bool(executor.importer.download_to_workspace)
     return executor.container.image not in (kubernetes.CREATE_CLAIM_IMAGE, kubernetes.DELETE_CLAIM_IMAGE)
 
 

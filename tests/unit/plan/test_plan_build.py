@@ -307,19 +307,19 @@ def test_the_same_component_twice_and_natural_order() -> None:
 # --- what cannot be run ---
 
 
-def test_platform_settings_are_refused_by_name() -> None:
+def test_unknown_platform_settings_are_refused_by_name() -> None:
     text = (DATA / "wiring_sdk_2.17.0.yaml").read_text()
     platform = {
         "platforms": {
             "kubernetes": {
-                "deploymentSpec": {"executors": {"exec-cc": {"imagePullPolicy": "Always"}, "exec-add": {}}},
+                "deploymentSpec": {"executors": {"exec-cc": {"imagePullPolicies": "Always"}, "exec-add": {}}},
             }
         }
     }
     with pytest.raises(InvalidPipelineError) as error:
         plan.build(ir.loads(f"{text}---\n{yaml.safe_dump(platform)}"))
     assert [problem.place for problem in error.value.problems] == [
-        "$platform.platforms.kubernetes.deploymentSpec.executors.exec-cc.imagePullPolicy",
+        "$platform.platforms.kubernetes.deploymentSpec.executors.exec-cc.imagePullPolicies",
     ]
     platform["platforms"]["kubernetes"] = {"deploymentSpec": {"executors": {"exec-cc": {}}}}
     assert plan.build(ir.loads(f"{text}---\n{yaml.safe_dump(platform)}"))
