@@ -15,7 +15,7 @@ from property.components import COMPONENTS, EXECUTORS, INPUTS, OUTPUTS, PARAMETE
 __all__ = ["random_document"]
 
 MAX_DEPTH = 4
-SCOPES = ("pipeline", "condition", "branches", "loop", "exit_handler")
+SCOPES = ("pipeline", "condition", "branches", "loop", "loop", "loop", "exit_handler")
 ROOT = {"n": "INT", "word": "TEXT", "xs": "LIST"}
 
 

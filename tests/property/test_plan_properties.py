@@ -21,7 +21,7 @@ from property.pipelines import random_document
 from tradewind import ir, plan
 from tradewind.errors import FatalError
 
-EXAMPLES = int(os.environ.get("TRADEWIND_PROPERTY_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("TRADEWIND_PROPERTY_EXAMPLES", "200"))
 ORDERS = 3
 PARAMETERS = {"n": 1, "word": "heads", "xs": [2, 0]}
 
