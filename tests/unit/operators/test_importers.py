@@ -72,3 +72,45 @@ def test_a_reimported_artifact_is_new_in_every_run() -> None:
     assert key(known, "job-1") == key(known, "job-2")
     assert key(again, "job-1") != key(again, "job-2")
     assert key(again, "job-1") == key(again, "job-1")
+
+
+EVERYWHERE = """
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.component
+def read(data: dsl.Input[dsl.Dataset]) -> list:
+    with open(data.path) as file:
+        return [file.read(), data.metadata]
+
+@dsl.pipeline
+def inner(data: dsl.Input[dsl.Dataset]):
+    read(data=data)
+
+@dsl.pipeline(name="everywhere")
+def everywhere(folder: str, which: str = "b"):
+    with dsl.ParallelFor(["a", "b"]) as name:
+        each = dsl.importer(f"file://{folder}/{name}", dsl.Dataset, metadata={"name": name, "of": [folder]})
+        read(data=each.output)
+    with dsl.If(which == "b"):
+        found = dsl.importer(f"file://{folder}/{which}", dsl.Dataset)
+        inner(data=found.output)
+    with dsl.If(which == "a"):
+        dsl.importer(f"file://{folder}/{which}", dsl.Dataset)
+
+volume = {"name": "files", "hostPath": {"path": "FOLDER"}}
+mount = {"name": "files", "mountPath": "FOLDER"}
+dag = pipeline_dag(everywhere, pod={"volumes": [volume], "volume_mounts": [mount]})
+"""
+
+
+def test_importers_in_loops_and_under_conditions(on_cluster: str, run_dag: Any, tmp_path: Any) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"rows of {name}")
+    result = run_dag(EVERYWHERE.replace("FOLDER", str(tmp_path)), conf={"folder": str(tmp_path)})
+    assert result.state == "success", result.errors
+    for index, name in enumerate(("a", "b")):
+        given = result.xcom("for-loop-2.read", map_index=index)["parameters"]["Output"]
+        assert given == [f"rows of {name}", {"name": name, "of": [str(tmp_path)]}]
+    assert result.xcom("condition-3.inner.read")["parameters"]["Output"] == ["rows of b", {}]
+    assert result.tasks["condition-4.importer-3"] == "skipped"
