@@ -21,11 +21,13 @@ import sysconfig
 
 # Where the library's largest parts are of no use to a program without a screen.
 UNUSED = ("test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "config-*")
+# What pip installs (drivers of object stores) goes into the copy: no environments can be made from it.
 CUSTOM = """\
 import os, sys
 home = {home!r}
 sys.path.append(os.path.join(home, "packages"))
 sys.executable = os.path.join(home, "bin", "run")
+os.environ.pop("TRADEWIND_ENVIRONMENT_CACHE", None)
 import ssl
 paths = ssl.get_default_verify_paths()
 if not paths.cafile and not (paths.capath and os.listdir(paths.capath)) and "SSL_CERT_FILE" not in os.environ:

@@ -72,10 +72,13 @@ def test_the_copy_verifies_certificates_and_starts_itself(home, tmp_path):
         "import hashlib, json, ssl, subprocess, sys, sysconfig, urllib.request, zlib\n"
         "show = [sys.executable, '-c', 'import sys, ensurepip; print(sys.prefix)']\n"
         "child = subprocess.run(show, capture_output=True).stdout.decode().strip()\n"
+        "import os; assert 'TRADEWIND_ENVIRONMENT_CACHE' not in os.environ\n"
         "print(json.dumps([sys.prefix, child, sys.path, ssl.create_default_context().get_ca_certs() != []]))"
     )
     command = [f"{home}/ld.so", "--library-path", f"{home}/shared", f"{home}/bin/python3", "-I", "-c", code]
-    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={"TRADEWIND_ENVIRONMENT_CACHE": "/x"}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     prefix, of_child, path, has_authorities = json.loads(done.stdout)
     assert prefix == of_child == str(home)
