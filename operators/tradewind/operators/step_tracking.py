@@ -17,6 +17,7 @@ from tradewind.operators.mlflow import MlflowAccess, Tracking, parent_run
 from tradewind.operators.storage import keeps_models
 from tradewind.operators.store_access import console_url
 from tradewind.operators.view import RunFacts
+from tradewind.operators.xcoms import indexed
 from tradewind.plan.model import PythonFunction, Step
 
 if TYPE_CHECKING:
@@ -229,7 +230,8 @@ class StepTracking:
         if record.status == "FINISHED":
             self.parked = record.to_dict()  # travels with the step's result
         else:
-            self._ti.xcom_push(key=TRACKING_KEY, value={"pending": record.to_dict()})
+            left = indexed({"pending": record.to_dict()}, self._identity.map_index)
+            self._ti.xcom_push(key=TRACKING_KEY, value=left)
 
     def _set_links(self, experiment_id: str, run_id: str) -> None:
         if self._tracking is None:
