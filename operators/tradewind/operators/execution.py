@@ -161,7 +161,7 @@ class StepExecution:
         if isinstance(step.action, Importer):
             result = imported(step, inputs, view, at)
             if step.action.to_workspace:
-                self._step, what = bringing_step(step, result)
+                self._step, what = bringing_step(step, result, f"{self._identity.label}-{self._try_number}")
                 return self._run_pod(what, placeholders, None, in_workspace(result))
             self._tracking.write(result)
             return result

@@ -12,32 +12,48 @@ from typing import Any
 
 from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import StepInputs
-from tradewind.operators.workspace import IN_WORKSPACE, workspace_path_of
-from tradewind.plan.model import ArtifactInput, Container, Importer, PythonFunction, Step
+from tradewind.operators.workspace import IN_WORKSPACE, MOUNT_PATH, workspace_path_of
+from tradewind.plan.model import ArtifactInput, Container, Importer, ParameterInput, PythonFunction, Step
 
 __all__ = ["bringing_step", "in_workspace"]
 
 _SOURCE = """\
+import contextlib
 import os
+import shutil
 
 from kfp import dsl
 
 
-def bring(artifact: dsl.Input[dsl.Artifact]):
-    if not os.path.exists(artifact.path):
+def bring(artifact: dsl.Input[dsl.Artifact], target: str):
+    brought = artifact.path
+    if not os.path.exists(brought):
         raise RuntimeError(
             f"{artifact.uri} cannot be brought into the workspace: "
             "there is nothing, or this image has no library for its scheme ([tradewind] importer_image)"
         )
-    print(f"{artifact.uri} is in the workspace at {artifact.path}")
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    before = brought + ".before"
+    if os.path.isdir(target) or os.path.isdir(brought):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(target, before)
+    try:
+        os.replace(brought, target)
+    except OSError:
+        if not os.path.exists(target):
+            raise
+        shutil.rmtree(brought)  # another importer of the same uri was faster
+    shutil.rmtree(before, ignore_errors=True)
+    print(f"{artifact.uri} is in the workspace at {target}")
 """
 
 
-def bringing_step(step: Step, result: Mapping[str, Any]) -> tuple[Step, StepInputs]:
+def bringing_step(step: Step, result: Mapping[str, Any], token: str) -> tuple[Step, StepInputs]:
     """Return what a pod is to run for an importer, and on which inputs.
 
     Args:
         result: the importer's, as made by `tradewind.operators.importer`.
+        token: of this try and no other: what comes in has a place of its own until all of it is there.
     """
     action = step.action
     if not isinstance(action, Importer):
@@ -49,12 +65,15 @@ def bringing_step(step: Step, result: Mapping[str, Any]) -> tuple[Step, StepInpu
             step,
             action=PythonFunction("bring", _SOURCE),
             container=replace(container, image=configuration().importer_image),
-            parameters={},
+            parameters={"target": ParameterInput("STRING")},
             artifacts={"artifact": ArtifactInput(action.schema_title, action.schema_version)},
             output_parameters={},
             output_artifacts={},
         ),
-        StepInputs({}, {"artifact": [_placed(reference)]}),
+        StepInputs(
+            {"target": workspace_path_of(str(reference["uri"]))},
+            {"artifact": [{**reference, "customPath": f"{MOUNT_PATH}/.artifacts/.incoming/{token}"}]},
+        ),
     )
 
 
@@ -62,13 +81,13 @@ def in_workspace(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return an importer's result for an artifact whose content lies in the workspace now."""
     artifacts = {
         name: [
-            {**_placed(reference), "metadata": {**(reference.get("metadata") or {}), IN_WORKSPACE: True}}
+            {
+                **reference,
+                "customPath": workspace_path_of(str(reference["uri"])),
+                "metadata": {**(reference.get("metadata") or {}), IN_WORKSPACE: True},
+            }
             for reference in references
         ]
         for name, references in result["artifacts"].items()
     }
     return {**result, "artifacts": artifacts}
-
-
-def _placed(reference: Mapping[str, Any]) -> dict[str, Any]:
-    return {**reference, "customPath": workspace_path_of(str(reference["uri"]))}

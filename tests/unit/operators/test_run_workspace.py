@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from tradewind.operators.workspace import (
     require_reach,
     workspace_path_of,
 )
+from tradewind.operators.workspace_import import bringing_step, in_workspace
+from tradewind.plan.model import Constant, Container, Importer, PythonFunction, Step
 from tradewind.plan.run_config import RunConfig, Workspace
 
 SHARED = """
@@ -230,3 +233,39 @@ def test_a_run_that_does_not_begin_leaves_no_workspace(
     assert result.tasks["run_start"] == "failed"
     assert created(cluster, "persistentvolumeclaims") == 1
     assert claims(core_api, namespace) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_is_brought_takes_its_place_at_once(tmp_path: Path, kind: str) -> None:
+    step = Step(
+        "i", "i", "i", "", Importer(Constant("s3://b/x"), "system.Dataset", to_workspace=True), Container("")
+    )
+    result = {"artifacts": {"artifact": [{"name": "artifact", "uri": "s3://b/x", "metadata": {"a": 1}}]}}
+    bringing, inputs = bringing_step(step, result, "token-1")
+    assert inputs.parameters == {"target": "/kfp-workspace/.artifacts/s3/b/x"}
+    assert inputs.artifacts["artifact"][0]["customPath"] == "/kfp-workspace/.artifacts/.incoming/token-1"
+    assert in_workspace(result)["artifacts"]["artifact"] == [
+        {
+            "name": "artifact",
+            "uri": "s3://b/x",
+            "customPath": "/kfp-workspace/.artifacts/s3/b/x",
+            "metadata": {"a": 1, "_kfp_workspace": True},
+        }
+    ]
+    action = bringing.action
+    assert isinstance(action, PythonFunction)
+    scope: dict[str, Any] = {}
+    exec(action.source.replace("from kfp import dsl", "from tradewind import dsl"), scope)  # type: ignore[union-attr]
+    target = tmp_path / "deep" / "x"
+    for text in ("old", "new"):  # the second time, a cleared importer
+        brought = tmp_path / "incoming"
+        if kind == "file":
+            brought.write_text(text)
+        else:
+            brought.mkdir()
+            (brought / "part").write_text(text)
+        scope["bring"](SimpleNamespace(path=str(brought), uri="s3://b/x"), str(target))
+        assert (target if kind == "file" else target / "part").read_text() == text
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["deep"]
+    with pytest.raises(RuntimeError, match="cannot be brought"):
+        scope["bring"](SimpleNamespace(path=str(tmp_path / "none"), uri="s3://b/x"), str(target))
