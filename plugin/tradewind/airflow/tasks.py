@@ -118,7 +118,7 @@ def add_tasks(
         except Exception as error:  # noqa: BLE001 - operators check their arguments with errors of any type
             problems.append(Problem(f"steps[{step.id!r}]", str(error)))
     builder.connect(start)
-    _end(dag, plan, settings, start, list(builder.steps.values()))
+    _end(dag, plan, settings, start, builder.steps)
 
 
 class _Builder:
@@ -256,7 +256,7 @@ def _start(dag: DAG, settings: RunSettings, run: RunParams) -> RunStartOperator:
 
 
 def _end(
-    dag: DAG, plan: Plan, settings: RunSettings, start: RunStartOperator, steps: list[StepOperator]
+    dag: DAG, plan: Plan, settings: RunSettings, start: RunStartOperator, steps: Mapping[str, StepOperator]
 ) -> None:
     """Add the two teardowns; why there are two and how they decide the run's state: `operators.outcome`."""
     done = EmptyOperator(
@@ -267,14 +267,32 @@ def _end(
         on_execute_callback=None,
         on_success_callback=None,
     )
-    leaves = [task for task in steps if not task.downstream_task_ids]
+    leaves = [task for task in steps.values() if not task.downstream_task_ids]
     end = RunEndOperator(
         task_id=RUN_END, dag=dag, pipeline=settings, plan=plan, last_steps=[task.task_id for task in leaves]
     )
-    _lean(done).set_upstream(leaves or start)
+    _lean(done).set_upstream([steps[name] for name in _unawaited(plan, steps)] or start)
     _lean(end).set_upstream(done)
     done.as_teardown(setups=start)
     end.as_teardown(setups=start, on_failure_fail_dagrun=True)
+
+
+def _unawaited(plan: Plan, tasks: Mapping[str, StepOperator]) -> Iterator[str]:
+    """Yield the steps that may still run when everything after them has been judged: the last ones, and those
+    that are waited for together with others. The first of them to fail decides, Airflow waits for no other.
+    """
+    awaited: set[str] = set()
+    for step in plan.steps.values():
+        task = tasks.get(step.id)
+        if task is None:
+            continue
+        for name in step.upstream:
+            before = plan.steps[name]
+            alone = len(task.upstream_task_ids) == 1
+            side_by_side = (before.loop, before.region) == (step.loop, step.region)
+            if task.trigger_rule == TriggerRule.ALL_DONE or (alone and side_by_side):
+                awaited.add(name)
+    yield from (name for name in tasks if name not in awaited)
 
 
 def _lean(task: _Task) -> _Task:

@@ -140,3 +140,27 @@ def test_airflow_can_keep_and_draw_it(dag: Any):
 def test_the_words_of_a_final_status_are_checked():
     with pytest.raises(Exception, match=r"final_status: is 'kfp' \(use one of documented, engine\)"):
         pipeline_dag(nest, final_status="kfp")  # type: ignore[arg-type]
+
+
+@dsl.pipeline(name="fan-in")
+def fan_in(n: int = 1):
+    slow, fast = work(n=n), work(n=n)
+    both = work(n=n).after(slow, fast)
+    last = work(n=n).after(both)
+    with dsl.ParallelFor([1, 2]) as number:
+        each = work(n=number).after(last)
+    collect(ns=dsl.Collected(each.output))
+
+
+def test_the_end_waits_for_steps_that_others_do_not_wait_for_to_the_end():
+    dag = pipeline_dag(fan_in)
+    # One of two that fails decides for who waits for both: Airflow does not wait for the other then. So it is
+    # with the iterations of a loop.
+    assert dag.get_task("steps_done").upstream_task_ids == {
+        "run_start",
+        "work",
+        "work-2",
+        "for-loop-2.work-5",
+        "work-4",
+        "collect",
+    }

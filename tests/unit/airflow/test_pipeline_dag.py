@@ -49,7 +49,7 @@ def test_steps_stand_between_run_start_and_run_end():
     assert edges(dag) == {
         "run_start": {"prepare.load", "run_end", "steps_done"},
         "prepare.load": {"train", "train-2"},
-        "train": {"train-2"},
+        "train": {"train-2", "steps_done"},
         "train-2": {"steps_done"},
         "steps_done": {"run_end"},
         "run_end": set(),
