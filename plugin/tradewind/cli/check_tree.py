@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tradewind.cli.check_plan import binding_text, guard_text
 from tradewind.cli.check_pods import guards_by_subject
-from tradewind.plan.model import Guard, Importer, Loop, Plan, Scope, Step
+from tradewind.plan.model import CreateVolume, DeleteVolume, Guard, Importer, Loop, Plan, Scope, Step
 
 __all__ = ["Row", "tree"]
 
@@ -111,9 +111,14 @@ def _what(step: Step) -> str:
         return f"into the workspace: {_short(binding_text(step.action.uri))}"
     if step.container is not None:
         return _short(step.container.image)
-    return (
-        f"no pod: {_short(binding_text(step.action.uri))}" if isinstance(step.action, Importer) else "no pod"
-    )
+    match step.action:
+        case Importer(uri=uri):
+            return f"no pod: {_short(binding_text(uri))}"
+        case CreateVolume():
+            return "no pod: makes a volume claim"
+        case DeleteVolume():
+            return "no pod: deletes a volume claim"
+    return "no pod"
 
 
 def _names(step: Step) -> str:

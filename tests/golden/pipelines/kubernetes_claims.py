@@ -1,4 +1,4 @@
-"""A volume claim that is made, used by two steps and deleted whatever happens."""
+"""A volume claim that is made, used by two steps and deleted when they are done."""
 
 from kfp import dsl, kubernetes
 
