@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tradewind.cluster.names import RUN_LABEL, run_digest
-from tradewind.errors import ConfigurationError
+from tradewind.errors import ConfigurationError, TradewindError
 from tradewind.operators.access import ClusterAccess, cluster_access, pipeline_pod_arguments
 from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import StepInputs
@@ -130,11 +130,14 @@ def _claims(access: ClusterAccess) -> Claims:
 
 def _remove_expired(claims: Claims, log: Any) -> None:
     now = _utc(time.time())
-    for claim in claims.select(f"{_LABEL}=true"):
-        until = (claim["metadata"].get("annotations") or {}).get(_EXPIRES)
-        name = claim["metadata"]["name"]
-        if until is not None and until < now and claims.delete(name):
-            log.info("The workspace %s was kept until %s; it is removed", name, until)
+    try:
+        for claim in claims.select(f"{_LABEL}=true"):
+            until = (claim["metadata"].get("annotations") or {}).get(_EXPIRES)
+            name = claim["metadata"]["name"]
+            if until is not None and until < now and claims.delete(name):
+                log.info("The workspace %s was kept until %s; it is removed", name, until)
+    except TradewindError as error:  # the next run tries again; this one has what it needs
+        log.warning("Workspaces that have expired may be left: %s", error)
 
 
 def _utc(seconds: float) -> str:
