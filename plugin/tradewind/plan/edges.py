@@ -150,6 +150,12 @@ class _Flow:
         return start if guard is None else start.guarded(Precondition(guards=(guard,)))
 
     def _after(self, node: Node, awaited: list[Node]) -> _Start:
+        if len(awaited) == 1 and awaited[0].is_step:  # as in most pipelines; what follows says the same
+            only = awaited[0].id
+            start, complete = self.starts[only], Precondition((only,))
+            return _Start(
+                self.ends[only].last, "success", False, ALWAYS, complete, start.reasons, start.region
+            )
         ends = [self.ends[sibling.id] for sibling in awaited]
         starts = [self.starts[sibling.id] for sibling in awaited]
         upstream = _union(end.last for end in ends)
@@ -220,10 +226,12 @@ class _Flow:
 
         They make an edge only where it changes nothing.
         """
+        if not start.upstream:
+            return _NONE
         inputs = self.wired[node.id]
         bindings = [*inputs.parameters.values(), *inputs.artifacts.values(), inputs.items]
         used = {step for binding in bindings for step in _made_by(binding)} - start.upstream
-        if not used or not start.upstream:
+        if not used:
             return _NONE
         reasons = self.starts[next(iter(start.upstream))].reasons
         awaited = {sibling.id for sibling in _awaited_around(node)}

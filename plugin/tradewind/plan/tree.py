@@ -33,6 +33,7 @@ class Node:
         children: by task name, in topological order; empty for a step.
         upstream: the siblings that this one waits for, by name, sorted.
         loop: id of the innermost loop around it, "" for none; a loop is not around itself.
+        is_step, is_loop: what it is; asked for often.
     """
 
     id: str
@@ -44,19 +45,17 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
     upstream: tuple[str, ...] = ()
     loop: str = ""
+    is_step: bool = field(init=False)
+    is_loop: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_step = self.component.WhichOneof("implementation") == "executor_label"
+        self.is_loop = self.task.WhichOneof("iterator") is not None
 
     @property
     def name(self) -> str:
         """The task's name among its siblings."""
         return self.id.rpartition(".")[2]
-
-    @property
-    def is_step(self) -> bool:
-        return bool(self.component.WhichOneof("implementation") == "executor_label")
-
-    @property
-    def is_loop(self) -> bool:
-        return self.task.WhichOneof("iterator") is not None
 
     @property
     def ignores_failures(self) -> bool:
