@@ -3,6 +3,8 @@
 from kfp import dsl
 from kfp.dsl import ConcatPlaceholder, IfPresentPlaceholder
 
+RUN = 'mkdir -p "$(dirname "$1")" "$(dirname "$3")"; wc -l < "$2" > "$1"; cp "$2" "$3"; shift 3; echo "$@"'
+
 
 @dsl.container_component
 def make(text: str, data: dsl.Output[dsl.Dataset]):
@@ -27,7 +29,7 @@ def run(
 ):
     return dsl.ContainerSpec(
         image="alpine:3.20",
-        command=[program, f"--from={data.path}", f"--to={copy.path}:{copy.uri}"],
+        command=[program, "-ec", RUN, program, lines, data.path, copy.path, f"--to={copy.path}:{copy.uri}"],
         args=[
             f"{ratio}/{verbose}",
             table,
@@ -37,16 +39,27 @@ def run(
             IfPresentPlaceholder(
                 "label", then=["--label", ConcatPlaceholder(["<", label, ">"])], else_=["--plain"]
             ),
-            "--lines",
-            lines,
-            data.metadata["rows"],
-            f"{data.uri}?{data.metadata['owner']}",
         ],
     )
 
 
+@dsl.container_component
+def describe(data: dsl.Input[dsl.Dataset]):
+    return dsl.ContainerSpec(
+        image="alpine:3.20",
+        command=["echo", data.metadata["rows"]],
+        args=[f"{data.uri}?{data.metadata['owner']}", data.metadata["tags"]],
+    )
+
+
 @dsl.pipeline
-def placeholders_anywhere(program: str = "cp", text: str = "a $(b) `c` {{d}}"):
+def placeholders_anywhere(program: str = "sh", text: str = "a $(b) `c` {{d}}"):
     made = make(text=text)
     run(program=program, data=made.outputs["data"])
-    run(program="/bin/echo", data=made.outputs["data"], ratio=1.0, label="l", words=[], verbose=True)
+    run(program="/bin/sh", data=made.outputs["data"], ratio=1.0, label="l", words=[], verbose=True)
+    imported = dsl.importer(
+        artifact_uri="https://example.com/data.csv",
+        artifact_class=dsl.Dataset,
+        metadata={"rows": 3, "owner": "me", "tags": ["a", "b"]},
+    )
+    describe(data=imported.output)
