@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.server
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -130,14 +131,22 @@ def test_loaded_components_compile_as_with_kfp(kfp_sdk: KfpSdk, tmp_path: Path) 
 
 
 def comparable(document: dict[str, Any]) -> dict[str, Any]:
-    """Executors in place of their labels: the SDK numbers those of a loaded pipeline in no order."""
-    document.pop("sdkVersion")
-    executors = document.pop("deploymentSpec")["executors"]
-    for component in document["components"].values():
+    """Components and executors in place of their names: the SDK numbers those of a loaded pipeline anyhow."""
+    executors = document["deploymentSpec"]["executors"]
+    used = set()
+
+    def expanded(component: dict[str, Any]) -> dict[str, Any]:
+        component = json.loads(json.dumps(component))
         if "executorLabel" in component:
-            component["executorLabel"] = executors.pop(component["executorLabel"])
-    assert executors == {}
-    return document
+            used.add(component["executorLabel"])
+            component["executor"] = executors[component.pop("executorLabel")]
+        for task in component.get("dag", {}).get("tasks", {}).values():
+            task["component"] = expanded(document["components"][task.pop("componentRef")["name"]])
+        return component
+
+    root = expanded(document["root"])
+    assert used == executors.keys()
+    return {"pipelineInfo": document["pipelineInfo"], "root": root, "count": len(document["components"])}
 
 
 def test_a_compiled_component_is_a_container(kfp_sdk: KfpSdk, tmp_path: Path) -> None:
