@@ -1,7 +1,8 @@
 """What becomes of every pipeline here, as text in `plans/`. `make golden` writes it anew: look at the diff.
 
 A pipeline compiled by the KFP SDK must come to the same plan as one compiled by us, and one compiled by an
-older SDK to the same as today's.
+older SDK to the same as today's. `documents/sdk-<version>-<pipeline>.yaml` is `pipelines/<pipeline>.py`,
+compiled with `kfp==<version>`: to be made again when that pipeline changes.
 """
 
 from __future__ import annotations
