@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Each worker has an Airflow, a cluster and an MLflow of its own: more than four are not worth their memory.
+PARALLEL ?= --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -30,7 +32,7 @@ up: $(READY) ## start Airflow, MLflow and the embedded cluster with their UIs
 	@$(BIN)/tradewind up
 
 test: $(READY) ## run the whole test suite
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests $(PARALLEL)
 
 check: $(READY) ## lint, format, types and import layers
 	@$(BIN)/ruff check .

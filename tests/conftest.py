@@ -14,4 +14,5 @@ pytest_plugins = [
     "fixtures.kfp_sdk",
     "fixtures.mlflow",
     "fixtures.s3",
+    "fixtures.workers",
 ]

@@ -225,7 +225,7 @@ def test_a_watch_without_a_version_starts_with_what_is_there(api: Any, namespace
     )
     started = time.monotonic()
     assert [(event["type"], event["object"].metadata.name) for event in stream] == [("ADDED", "there")]
-    assert 0.5 < time.monotonic() - started < 5
+    assert 0.5 < time.monotonic() - started < 20
 
 
 def test_leaving_a_selector_looks_like_a_deletion(api: Any, namespace: str) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.stack import LocalStack, gone, tradewind
-from tradewind.local.stack import Home
+from fixtures.stack import LocalStack, gone, new_home, tradewind
 
 pytestmark = pytest.mark.e2e
 
@@ -69,6 +68,7 @@ def test_other_parameters_train_anew(stack: LocalStack) -> None:
 
 
 def test_a_run_without_a_stack_brings_its_own(tmp_path: Path) -> None:
+    home = new_home(tmp_path)
     process = tradewind(tmp_path, "run", "dags/hello.py")
     output, _ = process.communicate(timeout=280)
     assert process.returncode == 0, output
@@ -76,6 +76,5 @@ def test_a_run_without_a_stack_brings_its_own(tmp_path: Path) -> None:
     assert "MLflow run: http://" in output
     assert "tradewind up" in output
     gone(tmp_path)
-    home = Home(tmp_path)
     assert home.passwords.stat().st_mode & 0o777 == 0o600
     assert not home.state.exists()

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fixtures.stack import START_SECONDS, eventually, gone, tradewind
+from fixtures.stack import START_SECONDS, eventually, gone, new_home, tradewind
 from tradewind.cli.airflow_api import AirflowApi
 from tradewind.local.stack import USER, Home, StackState, read_password, running
 
@@ -30,7 +30,7 @@ def wait(seconds: int) -> int:
 def interrupted(seconds: int = 20):
     wait(seconds=seconds)
 """
-WAIT_SECONDS = 120.0  # less than the five minutes after which Airflow itself would notice
+WAIT_SECONDS = 240.0  # less than the five minutes after which Airflow itself would notice
 
 
 def start(home: Home, folder: Path) -> tuple[subprocess.Popen[str], StackState]:
@@ -52,7 +52,7 @@ def end(process: subprocess.Popen[str]) -> None:
     """End a stack that a failing test leaves behind, with all that belongs to it."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
 
 
 def api(home: Home, state: StackState) -> AirflowApi:
@@ -64,12 +64,12 @@ def test_a_run_goes_on_after_the_stack_was_stopped_or_has_crashed(
     tmp_path: Path, pipeline_file: Callable[[str], str]
 ) -> None:
     """The step may not be retried: what ends it here is no failure of its own."""
-    home = Home(tmp_path / "home")
+    home = new_home(tmp_path / "home")
     (tmp_path / "dags").mkdir()
     up, state = start(home, tmp_path / "dags")
     addresses = state.addresses
     started = tradewind(home.root, "run", pipeline_file(SLOW), "--no-watch")
-    output, _ = started.communicate(timeout=120)
+    output, _ = started.communicate(timeout=180)
     assert started.returncode == 0, output
     run_id = next(line.split()[1] for line in output.splitlines() if line.startswith("Run run_"))
 
@@ -81,9 +81,9 @@ def test_a_run_goes_on_after_the_stack_was_stopped_or_has_crashed(
         instance = step()
         return bool(instance["state"] == "running" and instance["try_number"] == number)
 
-    eventually(lambda: running_try(1), 60, "the step's start")
+    eventually(lambda: running_try(1), WAIT_SECONDS, "the step's start")
     up.send_signal(signal.SIGINT)
-    output, _ = up.communicate(timeout=60)
+    output, _ = up.communicate(timeout=120)
     assert up.returncode == 0, output
     gone(home.root)
 
@@ -93,7 +93,7 @@ def test_a_run_goes_on_after_the_stack_was_stopped_or_has_crashed(
         eventually(lambda: running_try(2), WAIT_SECONDS, "the step's second try")
         (scheduler,) = [p for p in psutil.Process(up.pid).children(recursive=True) if _is_scheduler(p)]
         scheduler.kill()
-        output, _ = up.communicate(timeout=60)
+        output, _ = up.communicate(timeout=120)
     finally:
         end(up)
     assert up.returncode == 3, output
@@ -110,7 +110,7 @@ def test_a_run_goes_on_after_the_stack_was_stopped_or_has_crashed(
         )
         assert step()["try_number"] == 3
         up.send_signal(signal.SIGINT)
-        output, _ = up.communicate(timeout=60)
+        output, _ = up.communicate(timeout=120)
     finally:
         end(up)
     assert up.returncode == 0, output

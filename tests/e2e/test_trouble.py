@@ -78,7 +78,7 @@ def test_a_killed_worker_finds_its_pod_again(stack: LocalStack, pipeline_file: C
     file = pipeline_file(SLOW.format(name="adopted", seconds=15))
     created = stack.pods_created()
     run_id = start(stack, file)
-    (pod,) = eventually(lambda: stack.running_pods("wait"), 60, "a running pod")
+    (pod,) = eventually(lambda: stack.running_pods("wait"), 180, "a running pod")
     stack.task_process("adopted", run_id, "wait").send_signal(signal.SIGKILL)
     assert stack.wait("adopted", run_id) == "success"
     (instance,) = [i for i in stack.airflow.task_instances("adopted", run_id) if i["task_id"] == "wait"]
@@ -92,15 +92,15 @@ def test_ctrl_c_cancels_the_run_and_ends_its_pod(
     stack: LocalStack, pipeline_file: Callable[[str], str]
 ) -> None:
     process = stack.start("run", pipeline_file(SLOW.format(name="cancelled", seconds=600)))
-    eventually(lambda: stack.running_pods("wait"), 60, "a running pod")
+    eventually(lambda: stack.running_pods("wait"), 180, "a running pod")
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 130, output
     assert "is cancelled" in output
-    eventually(lambda: not stack.running_pods("wait"), 30, "the pod's end")
+    eventually(lambda: not stack.running_pods("wait"), 120, "the pod's end")
     (run,) = eventually(
         lambda: [run for run in stack.runs("cancelled") if run["info"]["status"] in ("FAILED", "KILLED")],
-        30,
+        120,
         "the end of the MLflow run",
     )
     assert run
@@ -110,9 +110,9 @@ def test_a_run_that_is_marked_failed_ends_its_pod(
     stack: LocalStack, pipeline_file: Callable[[str], str]
 ) -> None:
     run_id = start(stack, pipeline_file(SLOW.format(name="deleted", seconds=600)))
-    eventually(lambda: stack.running_pods("wait"), 60, "a running pod")
+    eventually(lambda: stack.running_pods("wait"), 180, "a running pod")
     stack.airflow.fail("deleted", run_id)
-    eventually(lambda: not stack.running_pods("wait"), 60, "the pod's end")
+    eventually(lambda: not stack.running_pods("wait"), 180, "the pod's end")
     assert stack.wait("deleted", run_id) == "failed"
     stack.airflow.delete("deleted", run_id)  # refused as long as anything of it runs
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,10 @@ def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_teaches_by_example_and_imports_nothing_heavy(tmp_path: Path) -> None:
-    began = time.monotonic()
     result = command("--help", home=tmp_path)
-    seconds = time.monotonic() - began
     assert result.returncode == 0
     assert "tradewind run dags/breast_cancer.py" in result.stdout
     assert "130  interrupted" in result.stdout
-    assert seconds < 2.0  # 0.1 s on an idle machine
     heavy = "import sys, tradewind.cli.main as m; m._parser(); print([n for n in %r if n in sys.modules])"
     names = ["airflow", "kubernetes", "mlflow", "yaml", "google.protobuf", "rich", "tradewind.local"]
     loaded = subprocess.run([sys.executable, "-c", heavy % names], capture_output=True, text=True, check=True)

@@ -24,11 +24,11 @@ SECONDS = 30
 
 def outcome(content: str | bytes, file: Path) -> str:
     """What became of one file: "planned", "loaded" (but not planned) or "refused"."""
-    began = time.monotonic()
+    began = time.process_time()
     try:
         return _outcome(content, file)
     finally:
-        assert time.monotonic() - began < SECONDS
+        assert time.process_time() - began < SECONDS
 
 
 def _outcome(content: str | bytes, file: Path) -> str:

@@ -192,10 +192,10 @@ def test_everything_unfit_is_reported_at_once() -> None:
 def test_an_alias_bomb_is_refused_quickly() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
-    start = time.monotonic()
+    start = time.process_time()
     (problem,) = refusal(bomb)
     assert "aliases included" in problem.message
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -344,10 +344,10 @@ def test_a_small_file_with_billions_of_steps_is_refused_quickly() -> None:
             }
         tasks(document)["all"] = task("comp-39", n=1)
 
-    start = time.monotonic()
+    start = time.process_time()
     (problem,) = problems(explode)
     assert "at least a billion steps" in problem.message
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_thousands_of_faults_are_cut_short() -> None:
@@ -355,11 +355,11 @@ def test_thousands_of_faults_are_cut_short() -> None:
         for index in range(2000):
             tasks(document)[f"task-{index}"] = task(f"comp-{index}", x=("nobody", "nothing"))
 
-    start = time.monotonic()
+    start = time.process_time()
     found = problems(spoil)
     assert len(found) == 201
     assert "more than these 200 problems" in found[-1].message
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_what_the_compiler_adds_to_a_task_is_no_unknown_input() -> None:

@@ -44,7 +44,7 @@ def kill(cluster: Cluster) -> None:
     wait_until(lambda: running(cluster.home) is None)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -243,7 +243,7 @@ def test_an_idle_cluster_uses_no_time(steady: Cluster) -> None:
 
     before = ticks()
     time.sleep(2)
-    assert ticks() - before <= 2  # of 10 ms
+    assert ticks() - before <= 4  # of 10 ms
 
 
 def test_pods_beyond_the_limit_wait_their_turn(cluster_factory: Factory) -> None:
@@ -327,5 +327,5 @@ def test_five_hundred_pods_are_no_burden(cluster_factory: Factory) -> None:
         assert api.create_namespaced_pod("default", body, _preload_content=False).data
     started = time.monotonic()
     assert len(api.list_namespaced_pod("default", _preload_content=False).json()["items"]) == 500
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     run_pod(api, "default", sh_pod("quick", "true"))

@@ -28,7 +28,7 @@ def work(out: str, seconds: float) -> str:
 """
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -127,8 +127,8 @@ def test_a_killed_task_takes_its_pod_with_it(
         assert child.poll() is None, log_of(tmp_path, child)
         child.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        child.wait(20)
-    assert time.monotonic() - started < 5, "Airflow would have killed it by now"
+        child.wait(60)
+    assert time.monotonic() - started < 15, "Airflow kills after a while"
     wait_for(lambda: pods(core_api, tracked) == [])
     children = f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
     found = rest.post("runs/search", {"experiment_ids": [parent.experiment_id], "filter": children})["runs"]
@@ -153,7 +153,7 @@ def test_on_kill_may_keep_the_pod(on_cluster: str, core_api: Any, tmp_path: Path
     with run.process(tmp_path) as child:
         wait_for(lambda: out.exists() or child.poll() is not None)
         child.send_signal(signal.SIGTERM)
-        child.wait(20)
+        child.wait(60)
     assert len(pods(core_api, on_cluster)) == 1
     assert replace(run, ti=TaskInstance(try_number=2)).execute()["parameters"] == {"Output": "done"}
     assert out.read_text() == "x"

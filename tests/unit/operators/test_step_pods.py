@@ -68,9 +68,7 @@ def test_nul_is_refused(on_cluster: str, core_api: Any) -> None:
 
 def test_a_step_takes_four_requests_and_leaves_no_pod(on_cluster: str, cluster: Any, core_api: Any) -> None:
     cluster.requests(reset=True)
-    started = time.monotonic()
     StepRun(python_step(ECHO, {"text": "x"})).execute()
-    seconds = time.monotonic() - started
     ours = Counter(
         {
             f"{r['verb']} {r['resource']}": r["count"]
@@ -80,7 +78,6 @@ def test_a_step_takes_four_requests_and_leaves_no_pod(on_cluster: str, cluster: 
     )
     assert ours == {"create pods": 1, "watch pods": 1, "get pods/log": 1, "delete pods": 1}
     assert names(core_api, on_cluster) == []
-    assert seconds < 5  # KubernetesPodOperator's defaults take longer by their polls alone
 
 
 def test_the_log_is_complete_and_in_order(

@@ -136,7 +136,7 @@ def test_sigterm_reaches_the_command(pod, command_task):
     process, workdir = pod.start(container_command(command_task("sh", "-c", script)))
     assert process.stdout.readline() == "started\n"
     process.terminate()
-    log, _ = process.communicate(timeout=20)
+    log, _ = process.communicate(timeout=60)
     assert "stopping" in log
     assert process.returncode == 5
     assert json.loads((workdir / "termination-log").read_text())["error"]["kind"] == "stopped"
@@ -188,7 +188,7 @@ def test_without_python_sigterm_reaches_the_command(bare, command_task, tmp_path
     assert process.stdout.readline() == "started\n"
     began = time.monotonic()
     process.terminate()
-    log, _ = process.communicate(timeout=20)
+    log, _ = process.communicate(timeout=60)
     assert "stopping" in log
     assert time.monotonic() - began < 10
     assert process.returncode == 143

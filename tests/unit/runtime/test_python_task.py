@@ -389,7 +389,7 @@ def test_sigterm_lets_the_code_clean_up(pod, python_task):
     process, workdir = pod.start(container_command(python_task(source)))
     assert process.stdout.readline() == "working\n"
     process.terminate()
-    log, _ = process.communicate(timeout=20)
+    log, _ = process.communicate(timeout=60)
     assert "cleaned up" in log
     assert "swallowed" not in log
     assert process.returncode == 143

@@ -30,7 +30,7 @@ from tradewind.local.stack.sqlite import CONNECT_ARGS
 from tradewind.local.stack.state import StackState, hold, write_state
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
