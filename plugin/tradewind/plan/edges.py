@@ -64,6 +64,7 @@ class _Start:
         complete: all that has to hold for it to run, back to the steps that it waits for.
         reasons: the conditions for which it may be skipped, as ids of what they guard.
         region: in the loop around it; 0 outside of loops.
+        hides: whether it may be skipped for a failure, since it, or what it follows, judges them by itself.
     """
 
     upstream: _Steps = _NONE
@@ -73,6 +74,7 @@ class _Start:
     complete: Precondition = ALWAYS
     reasons: frozenset[str] = frozenset()
     region: int = 0
+    hides: bool = False
 
     def guarded(self, guard: Precondition) -> _Start:
         """The same under one more condition."""
@@ -161,7 +163,10 @@ class _Flow:
         upstream = _union(end.last for end in ends)
         region = max(end.region for end in ends) if node.loop else 0
         reasons = _union(start.reasons for start in starts)
-        wait: Wait = "success" if self._are_skipped_alike(upstream, node.loop, reasons) else "no_failure"
+        hides = any(self.starts[step].hides for step in upstream)
+        # Where one is skipped for a failure and another one fails, it must not be skipped for the first.
+        is_plain = self._are_skipped_alike(upstream, node.loop, reasons) and (len(upstream) == 1 or not hides)
+        wait: Wait = "success" if is_plain else "no_failure"
         barrier = self._needs_barrier(upstream, node.loop, region)
         unseen = tuple(sorted(upstream if barrier else self._deep(upstream, node.loop)))
         succeeded = (
@@ -170,7 +175,8 @@ class _Flow:
         )
         complete = united((*succeeded, Precondition(unfailed=unseen)))
         decided = wait == "success" and not barrier
-        return _Start(upstream, wait, barrier, ALWAYS if decided else complete, complete, reasons, region)
+        checked = ALWAYS if decided else complete
+        return _Start(upstream, wait, barrier, checked, complete, reasons, region, hides or bool(unseen))
 
     def _after_the_end(self, node: Node, awaited: list[Node], around: _Start) -> _Start:
         """It runs whatever happened to those; but not when the scope around it does not."""
@@ -179,7 +185,8 @@ class _Flow:
         unfailed = () if around.wait == "end" else tuple(sorted(around.upstream))
         complete = united((around.complete, Precondition(unfailed=unfailed)))
         barrier = self._needs_barrier(upstream, node.loop, region)
-        return _Start(upstream, "end", barrier, complete, complete, around.reasons, region)
+        hides = around.hides or bool(unfailed)
+        return _Start(upstream, "end", barrier, complete, complete, around.reasons, region, hides)
 
     def _are_skipped_alike(self, steps: _Steps, loop: str, reasons: frozenset[str]) -> bool:
         return all(self.loops[step] == loop and self.starts[step].reasons == reasons for step in steps)
