@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradewind.operators.configuration import Configuration
 from tradewind.operators.request import WORKDIR
+from tradewind.plan.executor_input import unread_inputs
 from tradewind.plan.model import Command, Step
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from tradewind.operators.pod import StepPodOperator
 
-__all__ = ["helper_container", "helper_image"]
+__all__ = ["helper_container", "helper_image", "moves_artifacts"]
 
 NAME = "tradewind-helper"
 
@@ -32,13 +33,14 @@ def helper_image(step: Step, image: str, settings: Configuration) -> str | None:
     if not isinstance(step.action, Command) or settings.helper_image is None:
         return None
     if settings.helper_for == "outputs":
-        return settings.helper_image if step.output_parameters or _has_artifacts(step) else None
+        return settings.helper_image if step.output_parameters or moves_artifacts(step) else None
     name = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
-    return settings.helper_image if _has_artifacts(step) and "python" not in name else None
+    return settings.helper_image if moves_artifacts(step) and "python" not in name else None
 
 
-def _has_artifacts(step: Step) -> bool:
-    return bool(step.artifacts or step.output_artifacts)
+def moves_artifacts(step: Step) -> bool:
+    """Say whether a step's pod has artifacts to fetch or to keep."""
+    return bool(step.artifacts.keys() - unread_inputs(step) or step.output_artifacts)
 
 
 def helper_container(operator: StepPodOperator, image: str) -> k8s.V1Container:

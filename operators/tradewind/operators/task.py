@@ -9,11 +9,12 @@ from typing import Any
 
 from tradewind.errors import FatalError, RetryableError
 from tradewind.operators.configuration import Configuration
-from tradewind.operators.helper import helper_image
+from tradewind.operators.helper import helper_image, moves_artifacts
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.storage import Places
 from tradewind.operators.task_config import TaskSettings
 from tradewind.plan import executor_input, resolve
+from tradewind.plan.executor_input import unread_inputs
 from tradewind.plan.model import Command, PythonFunction, Resources, Step
 from tradewind.plan.resources import image_problem, resource_problems
 
@@ -103,6 +104,9 @@ class PodTask:
         elif isinstance(step.action, Command):
             text = [*step.action.command, *step.action.args]
             argv = resolve(text, described, context, defaults=defaults)
+            for name in unread_inputs(step) & described["inputs"]["artifacts"].keys():
+                for artifact in described["inputs"]["artifacts"][name]["artifacts"]:
+                    artifact["unread"] = True
             command, plain = _command(step, argv, task, helper is not None)
         else:
             raise FatalError(f"step {step.id!r} needs no pod")
@@ -163,7 +167,7 @@ def _python(action: PythonFunction, task: dict[str, Any]) -> list[str]:
 def _command(step: Step, argv: list[str], task: dict[str, Any], helped: bool) -> tuple[list[str], bool]:
     from tradewind.runtime.shipping import helper_command, sh_command
 
-    if not (step.artifacts or step.output_parameters or step.output_artifacts):
+    if not (step.output_parameters or moves_artifacts(step)):
         return [_dollars(element) for element in argv], True
     pack = helper_command if helped else sh_command
     return _shipped(pack, task | {"kind": "command", "command": argv}), False

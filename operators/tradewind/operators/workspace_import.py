@@ -26,12 +26,14 @@ from kfp import dsl
 
 
 def bring(artifact: dsl.Input[dsl.Artifact], target: str):
-    brought = artifact.path
-    if not os.path.exists(brought):
+    try:
+        brought = artifact.path
+        os.stat(brought)
+    except Exception as error:
         raise RuntimeError(
-            f"{artifact.uri} cannot be brought into the workspace: "
-            "there is nothing, or this image has no library for its scheme ([tradewind] importer_image)"
-        )
+            f"{artifact.uri} cannot be brought into the workspace: {error}. "
+            "An image with the library of a scheme is set by [tradewind] importer_image"
+        ) from error
     os.makedirs(os.path.dirname(target), exist_ok=True)
     before = brought + ".before"
     if os.path.isdir(target) or os.path.isdir(brought):

@@ -11,106 +11,16 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from tradewind.cluster.pod_end import RETRIED, EndKind, PodEnd
 from tradewind.cluster.pods import Pod
 from tradewind.cluster.statuses import conditions, init_statuses, phase, terminated, waiting
-from tradewind.errors import FatalError, RetryableError, TradewindError
 
 __all__ = ["RETRIED", "EndKind", "PodEnd", "ended", "never_started", "stuck"]
 
-EndKind = Literal[
-    "succeeded",
-    "user_error",
-    "package_error",
-    "input_error",
-    "output_error",
-    "store_error",
-    "protocol_error",
-    "stopped_error",
-    "no_result",
-    "out_of_memory",
-    "deadline_exceeded",
-    "evicted",
-    "preempted",
-    "node_lost",
-    "deleted",
-    "init_failed",
-    "image_not_found",
-    "image_unavailable",
-    "image_name_invalid",
-    "configuration_missing",
-    "cannot_start",
-    "unschedulable",
-    "start_timeout",
-]
-
-RETRIED: frozenset[EndKind] = frozenset(
-    {
-        "user_error",
-        "package_error",
-        "input_error",
-        "store_error",
-        "stopped_error",
-        "no_result",
-        "deadline_exceeded",
-        "evicted",
-        "preempted",
-        "node_lost",
-        "deleted",
-        "init_failed",
-        "image_unavailable",
-        "unschedulable",
-        "start_timeout",
-    }
-)
-"""Kinds for which Airflow's retries apply. The others end the same way every time."""
-
-SHOWN_LINES = 10
 NO_RESULT = "NoResult"
 """Type of the error that the runtime reports in advance, should the process end without a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodEnd:
-    """How a pod ended.
-
-    Attributes:
-        kind: what happened.
-        message: what happened, for a person; one line.
-        remedy: what to do; one sentence, or empty.
-        exit_code: of the step's container; None when it never ended.
-        traceback: last lines of the user code's traceback.
-        tail: last lines of the log.
-    """
-
-    kind: EndKind
-    message: str
-    remedy: str = ""
-    exit_code: int | None = None
-    traceback: str = ""
-    tail: tuple[str, ...] = ()
-
-    @property
-    def succeeded(self) -> bool:
-        """Say whether the step's container did its work."""
-        return self.kind == "succeeded"
-
-    def error(self, pod: str) -> TradewindError:
-        """Return the error to raise for a pod that did not succeed.
-
-        Args:
-            pod: "name in namespace x", for the message.
-        """
-        code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
-        lines = [f"{self.message}{code}", f"  Pod: {pod}"]
-        if self.traceback:
-            lines.append(_indented(self.traceback.rstrip()))
-        elif self.tail:
-            lines += ["  Last lines of its log:", _indented("\n".join(self.tail[-SHOWN_LINES:]), "    ")]
-        kind = RetryableError if self.kind in RETRIED else FatalError
-        return kind("\n".join(lines), remedy=self.remedy)
 
 
 def ended(
@@ -144,6 +54,8 @@ def ended(
         return _reported(result.get("error") or {}, code, lines)
     if state is None:
         return _failed_before_start(pod, lines)
+    if state.get("reason") in _NOT_STARTED:
+        return _refused_start(str(state.get("message") or state["reason"]).strip(), container, code)
     if code == 0:
         return PodEnd(
             "no_result",
@@ -281,14 +193,17 @@ _WAITING: dict[str, tuple[EndKind, str, str]] = {
         "the container {name!r} cannot be configured: {message}",
         "Create the secret, config map or key that it refers to.",
     ),
-    "CreateContainerError": ("cannot_start", "the container {name!r} cannot be created: {message}", ""),
-    "RunContainerError": (
-        "cannot_start",
-        "the container {name!r} cannot be started: {message}",
-        "Check that the image has the command and the working directory.",
-    ),
     "PreStartHookError": ("cannot_start", "the container {name!r} cannot be started: {message}", ""),
 }
+_NOT_STARTED = ("StartError", "ContainerCannotRun", "CreateContainerError", "RunContainerError")
+"""Words of the container runtimes for a process that they could not start. Which of them it is, and whether
+the container waits or has terminated then, differs from one to the next."""
+_NO_SUCH_PROGRAM = re.compile(
+    r"executable file .{0,200}not found|no such file or directory|permission denied|exec format error|"
+    r"not a directory|is a directory",
+    re.IGNORECASE,
+)
+_NO_SHELL = re.compile(r"exec: \W?sh\b|executable file \W?sh\b", re.IGNORECASE)
 _DEFINITE = re.compile(
     r"not ?found|does not exist|manifest unknown|unauthorized|denied|forbidden|no basic auth|"
     r"authentication required|insufficient_scope|no such host|no match for platform|invalid reference",
@@ -314,10 +229,31 @@ def stuck(pod: Pod) -> PodEnd | None:
                     f"the image {image!r} cannot be pulled ({reason}): {message}",
                     "Check the image's name and tag, the registry, and image_pull_secrets.",
                 )
+        elif reason in _NOT_STARTED:
+            return _refused_start(message, name, None)
         elif reason in _WAITING:
             kind, text, remedy = _WAITING[reason]
             return PodEnd(kind, text.format(image=image, name=name, message=message), remedy)
     return None
+
+
+def _refused_start(message: str, container: str, code: int | None) -> PodEnd:
+    remedy = "Check that the image has the command and the working directory."
+    if _NO_SHELL.search(message):
+        remedy = (
+            "The image has no shell, by which the outputs of a command are read: with [tradewind] helper_for"
+            " = outputs an init container brings what is needed (docs/pipelines.md). A command that calls sh"
+            " itself needs another image."
+        )
+    # A container runtime that was busy or out of something may do better the next time; a waiting container
+    # is tried again by the kubelet for as long as it lives, so that is no chance for it.
+    definite = code is None or bool(_NO_SUCH_PROGRAM.search(message))
+    return PodEnd(
+        "cannot_start" if definite else "start_failed",
+        f"the container {container!r} cannot be started: {message or 'no reason given'}",
+        remedy if definite else "A retry runs the step again.",
+        code,
+    )
 
 
 def never_started(pod: Pod, seconds: float, events: Sequence[Mapping[str, Any]]) -> PodEnd:
@@ -383,7 +319,3 @@ def _hint(code: int | None) -> str:
     if code in (126, 127):
         return "The shell did not find the command in the image, or it is not executable."
     return ""
-
-
-def _indented(text: str, by: str = "  ") -> str:
-    return "\n".join(by + line for line in text.splitlines())

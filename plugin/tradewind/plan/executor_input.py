@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradewind.errors import FatalError
-from tradewind.plan.model import Step
+from tradewind.plan.model import Command, Step
+from tradewind.plan.placeholders import reads_artifact
 from tradewind.plan.values import coerce, one_of
 
-__all__ = ["WORKDIR", "executor_input"]
+__all__ = ["WORKDIR", "executor_input", "unread_inputs"]
 
 WORKDIR = "/tmp/tradewind"
 """Where paths begin; the runtime in the pod moves them below `$TRADEWIND_WORKDIR`."""
@@ -59,6 +60,21 @@ def executor_input(
             "outputFile": f"{workdir}/outputs/output_metadata.json",
         },
     }
+
+
+def unread_inputs(step: Step) -> frozenset[str]:
+    """Return the input artifacts whose content a step never asks for, by name.
+
+    A command gets at content only by the path in a placeholder. One that knows but an artifact's URI or
+    metadata (a query engine, a server that loads by itself) must not wait for the bytes, nor fail where
+    nothing in the pod can read them. Code in Python may ask for any path at any time.
+    """
+    if not isinstance(step.action, Command):
+        return frozenset()
+    texts = [*step.action.command, *step.action.args]
+    if step.container is not None:
+        texts += [value for _, value in step.container.env]
+    return frozenset(name for name in step.artifacts if not reads_artifact(texts, name))
 
 
 def _values(step: Step, parameters: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:

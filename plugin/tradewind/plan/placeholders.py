@@ -18,7 +18,15 @@ from typing import Any, overload
 
 from tradewind.errors import FatalError
 
-__all__ = ["CONSTANTS", "has_placeholders", "input_names", "render", "resolve", "resolve_value"]
+__all__ = [
+    "CONSTANTS",
+    "has_placeholders",
+    "input_names",
+    "reads_artifact",
+    "render",
+    "resolve",
+    "resolve_value",
+]
 
 CONSTANTS = (
     "pipeline_job_name",
@@ -63,6 +71,27 @@ def input_names(value: Any) -> set[str]:
             if io is not None and io["side"] == "inputs" and io["kind"] == "parameters":
                 names.add(_either(io, "name"))
     return names
+
+
+def reads_artifact(value: Any, name: str) -> bool:
+    """Whether placeholders in a JSON value, or in a command, ask for the content of an input artifact.
+
+    They do by its path, and by everything that holds the path. Its URI, name and metadata are known without
+    the content.
+    """
+    for text in _strings(value):
+        for match in _PLACEHOLDER.finditer(text):
+            body = match["body"]
+            io = _IO.match(body)
+            if io is None:
+                # The whole executor input; or a spelling (quotes within JSON) that `_IO` does not take apart.
+                if not body or body.startswith(".inputs.artifacts"):
+                    return True
+                continue
+            about = (io["side"], io["kind"], _either(io, "name"))
+            if about == ("inputs", "artifacts", name) and io["field"] not in ("uri", "name", "metadata"):
+                return True
+    return False
 
 
 def render(value: Any) -> str:

@@ -55,10 +55,14 @@ class Artifact:
         self.metadata: dict[str, Any] = metadata or {}
         self._custom_path = ""
         self._staged: tuple[str, str] | None = None
+        self._unread: Exception | None = None
 
     @property
     def path(self) -> str:
-        """Local path of the content: read it there, write it there. Setting it sets the URI."""
+        """Local path of the content: read it there, write it there. Setting it sets the URI.
+
+        In a running step, asking for it raises the error with which the content could not be brought here.
+        """
         return self._get_path()
 
     @path.setter
@@ -78,14 +82,16 @@ class Artifact:
         """Use this local path from now on; the URI stays."""
         self._custom_path = path
 
-    def stage(self, path: str) -> None:
-        """Say where the content of the present URI lies on this machine. For the runtime."""
-        self._staged = (self.uri, path)
+    def stage(self, path: str, unread: Exception | None = None) -> None:
+        """Say where the content of the present URI lies on this machine, or why not. For the runtime."""
+        self._staged, self._unread = (self.uri, path), unread
 
     def _get_path(self) -> str:
         if self._custom_path:
             local = self._custom_path
         elif self._staged is not None and self._staged[0] == self.uri:
+            if self._unread is not None:
+                raise self._unread
             return self._staged[1]
         else:
             local = local_path(self.uri)

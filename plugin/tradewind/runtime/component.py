@@ -11,7 +11,14 @@ import os
 import sys
 from typing import Any, Callable
 
-from tradewind.runtime.failures import OutputError, ProtocolError, StoppedError, StoreError, UserCodeError
+from tradewind.runtime.failures import (
+    InputError,
+    OutputError,
+    ProtocolError,
+    StoppedError,
+    StoreError,
+    UserCodeError,
+)
 
 __all__ = ["Terminated", "load_function", "user_code"]
 
@@ -62,6 +69,7 @@ def user_code(action: Callable[[], Any]) -> Any:
     Raises:
         UserCodeError: it raised, or called `sys.exit` with another code than 0.
         OutputError, StoppedError: the same.
+        InputError: it asked for the path of an artifact that could not be brought.
     """
     try:
         return action()
@@ -74,7 +82,7 @@ def user_code(action: Callable[[], Any]) -> Any:
         raise UserCodeError(f"sys.exit({error.code!r})", type="SystemExit", exit_code=code & 255) from None
     except Terminated:
         raise StoppedError("Stopped by SIGTERM", exit_code=143) from None
-    except (ProtocolError, OutputError, StoreError):
+    except (ProtocolError, InputError, OutputError, StoreError):
         raise
     except BaseException as error:
         text = _traceback(error)

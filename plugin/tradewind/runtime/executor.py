@@ -24,7 +24,7 @@ from tradewind.runtime.annotations import (
     system_class,
 )
 from tradewind.runtime.artifacts import Artifact, set_task_root, system_type
-from tradewind.runtime.failures import OutputError, ProtocolError
+from tradewind.runtime.failures import Failure, OutputError, ProtocolError
 from tradewind.runtime.values import json_ready, revive
 
 __all__ = ["Execution"]
@@ -37,13 +37,21 @@ class Execution:
         function: the component; a decorated one is unwrapped.
         executor_input: KFP's ExecutorInput, with a `customPath` for every artifact.
         root_uri: where the step keeps its outputs, for `dsl.get_uri()`.
+        unread: why an input artifact is not at its path, by that path.
     """
 
-    def __init__(self, function: Callable[..., Any], executor_input: dict[str, Any], root_uri: str) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        executor_input: dict[str, Any],
+        root_uri: str,
+        unread: dict[str, Failure] | None = None,
+    ) -> None:
         self._function = getattr(function, "python_func", function)
         self._inputs = executor_input.get("inputs", {})
         self._outputs = executor_input.get("outputs", {})
         self._hints = _hints(self._function)
+        self._unread = unread or {}
         self._made: dict[str, Any] = {}
         set_task_root(root_uri or None, os.path.dirname(self._outputs.get("outputFile", "")))
 
@@ -123,7 +131,8 @@ class Execution:
         make = getattr(cls, "_from_executor_fields", cls)
         artifact = make(metadata=dict(reference.get("metadata") or {}), **fields)
         if reference.get("customPath") and isinstance(artifact, Artifact):
-            artifact.stage(reference["customPath"])
+            path = reference["customPath"]
+            artifact.stage(path, self._unread.get(path))
         return artifact
 
     def _class_of_output(self, name: str) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "StoppedError",
     "StoreError",
     "UnavailableError",
+    "UnknownHostError",
     "UserCodeError",
 ]
 
@@ -84,6 +85,10 @@ class StoreError(Failure):
 
 class UnavailableError(StoreError):
     """The store is away, overloaded or broken; trying again may help."""
+
+
+class UnknownHostError(UnavailableError):
+    """The store's host has no address. One that is known to exist may get it back, any other never will."""
 
 
 class MissingError(StoreError):

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO, Callable, Mapping
 
-from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
-from tradewind.runtime.stores import CHUNK, Children, Store
+from tradewind.runtime.failures import MissingError, RefusedError
+from tradewind.runtime.stores import CHUNK, Children, Store, away
 
 __all__ = ["DRIVERS", "FsspecStore"]
 
@@ -142,7 +142,7 @@ class FsspecStore(Store):
                 raise RefusedError(f"{message} (check the credentials of this container)") from error
             if isinstance(error, NEVER):
                 raise RefusedError(message) from error
-            raise UnavailableError(message) from error
+            raise away(message, error) from error
 
 
 def _driver(scheme: str, install: Callable[[str], object] | None) -> Any:
@@ -157,9 +157,7 @@ def _driver(scheme: str, install: Callable[[str], object] | None) -> Any:
     try:
         return _known(scheme)
     except (ImportError, ValueError) as error:
-        raise RefusedError(
-            f"{package} was installed, and {scheme}:// has no driver yet ({error})"
-        ) from error
+        raise RefusedError(f"{package} was installed, and {scheme}:// has no driver yet ({error})") from error
 
 
 def _known(scheme: str) -> Any:

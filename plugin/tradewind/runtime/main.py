@@ -83,9 +83,11 @@ def _run(task: dict[str, Any], root: str) -> dict[str, Any]:
     executor_input = task.setdefault("executor_input", {})
     inputs, outputs = executor_input.get("inputs", {}), executor_input.get("outputs", {})
     # Many steps have no artifacts; they save the imports.
+    unread = {}
     if inputs.get("artifacts"):
-        _staging(task).bring_inputs(executor_input)
-    output = _execute(task, executor_input, root)
+        # A command finds its inputs at their paths; code in Python can still be told when it asks for one.
+        unread = _staging(task).bring_inputs(executor_input, lenient=task["kind"] == "python")
+    output = _execute(task, executor_input, root, unread)
     _flush()
     parameters = take_parameters(task, output)
     artifacts = take_artifacts(task, output, _staging(task), _log) if outputs.get("artifacts") else {}
@@ -111,7 +113,9 @@ def _stores(task: dict[str, Any]) -> Any:
     return Stores(os.environ, float(task.get("store_timeout_seconds") or 300), _log, install)
 
 
-def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) -> dict[str, Any]:
+def _execute(
+    task: dict[str, Any], executor_input: dict[str, Any], root: str, unread: dict[str, Failure]
+) -> dict[str, Any]:
     if task["kind"] == "command":
         from tradewind.runtime.command import run_command
         from tradewind.runtime.outputs import read_executor_output
@@ -128,7 +132,7 @@ def _execute(task: dict[str, Any], executor_input: dict[str, Any], root: str) ->
         os.makedirs(os.path.dirname(path), exist_ok=True)
     function = load_function(task, os.path.join(root, ".component"))
     _bind_notebook(function, task)
-    execution = Execution(function, executor_input, root_uri(task))
+    execution = Execution(function, executor_input, root_uri(task), unread)
     arguments = execution.arguments()
     return execution.collect(user_code(lambda: function(**arguments)))
 
@@ -182,7 +186,8 @@ def _drivers(task: dict[str, Any]) -> list[str]:
 
     made = [artifact for _, artifact in workspace.listed_artifacts(outputs)]
     given = [artifact for _, artifact in workspace.listed_artifacts(inputs) if artifact.get("digest")]
-    return drivers(artifact["uri"] for artifact in made + given if artifact.get("uri"))
+    moved = [artifact for artifact in made + given if artifact.get("uri") and not artifact.get("unread")]
+    return drivers(artifact["uri"] for artifact in moved)
 
 
 def _runtime_folder() -> str:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Callable, Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
-from tradewind.runtime.stores import CHUNK, Children, Store
+from tradewind.runtime.stores import CHUNK, Children, Store, away
 
 __all__ = ["MlflowStore"]
 
@@ -122,7 +122,7 @@ class MlflowStore(Store):
             if _is_certificate_error(error):
                 raise RefusedError(f"{host}: {error}") from error
             reason = f"{type(error).__name__}: {error}"
-            raise UnavailableError(f"MLflow at {host} does not answer ({reason})") from error
+            raise away(f"MLflow at {host} does not answer ({reason})", error) from error
         except BaseException:
             connection.close()
             raise

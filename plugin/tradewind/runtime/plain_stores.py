@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Callable
 from urllib.parse import quote, unquote
 
 from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
-from tradewind.runtime.stores import CHUNK, Children, Store
+from tradewind.runtime.stores import CHUNK, Children, Store, away
 
 __all__ = ["FileStore", "HttpStore"]
 
@@ -108,7 +108,7 @@ class HttpStore(Store):
                 raise UnavailableError(message) from error
             raise RefusedError(message) from error
         except (OSError, http.client.HTTPException) as error:
-            raise UnavailableError(f"{uri} does not answer: {error}") from error
+            raise away(f"{uri} does not answer: {error}", error) from error
 
     def files(self, uri: str) -> list[str]:
         return []

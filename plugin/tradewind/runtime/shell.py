@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tradewind.runtime.workspace import listed_artifacts
+
 __all__ = ["escape", "wrap"]
 
 # Arguments: bootstrap, chunks..., "--", names of artifacts, lines of "name path", command...
@@ -66,7 +68,8 @@ printf '%s' "$result" >"$log"
 def wrap(task: dict[str, Any], bootstrap: str, chunks: list[str]) -> list[str]:
     """Return the container command that runs a task of kind "command" with or without Python."""
     inputs, outputs = (task.get("executor_input", {}).get(side, {}) for side in ("inputs", "outputs"))
-    artifacts = " ".join([*inputs.get("artifacts", {}), *outputs.get("artifacts", {})])
+    read = [name for name, artifact in listed_artifacts(inputs) if not artifact.get("unread")]
+    artifacts = " ".join([*dict.fromkeys(read), *outputs.get("artifacts", {})])
     lines = [f"{name} {output['outputFile']}" for name, output in outputs.get("parameters", {}).items()]
     arguments = [bootstrap, *chunks, "--", artifacts, "\n".join(lines), *task.get("command", ())]
     return ["sh", "-c", escape(SCRIPT), "tradewind", *(escape(argument) for argument in arguments)]

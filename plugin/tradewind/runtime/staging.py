@@ -12,7 +12,14 @@ import os
 import time
 from typing import Any, Callable
 
-from tradewind.runtime.failures import Failure, InputError, OutputError, StoreError, UnavailableError
+from tradewind.runtime.failures import (
+    Failure,
+    InputError,
+    OutputError,
+    StoreError,
+    UnavailableError,
+    UnknownHostError,
+)
 from tradewind.runtime.stores import Stores
 from tradewind.runtime.workspace import IN_WORKSPACE, listed_artifacts
 
@@ -35,16 +42,25 @@ class Staging:
     def __init__(self, stores: Stores, scratch: str, log: Callable[[str], object]) -> None:
         self._stores, self._scratch, self._log = stores, scratch, log
 
-    def bring_inputs(self, executor_input: dict[str, Any]) -> None:
-        """Bring all input artifacts to their paths.
+    def bring_inputs(self, executor_input: dict[str, Any], lenient: bool = False) -> dict[str, Failure]:
+        """Bring all input artifacts that are to be read to their paths.
+
+        Args:
+            executor_input: where they are, and where to.
+            lenient: an artifact from outside (an importer's) that cannot be read is no error yet. Often its
+                URI names something that is no file at all, and is all that the component wants.
+
+        Returns:
+            Why such an artifact could not be read, by its path.
 
         Raises:
             InputError: one is not there, cannot be read or is not what its digest says.
             UnavailableError: the store did not answer in time.
         """
+        unread: dict[str, Failure] = {}
         for name, artifact in listed_artifacts(executor_input.get("inputs", {})):
             path = artifact.get("customPath")
-            if not path:
+            if not path or artifact.get("unread"):
                 continue
             if (artifact.get("metadata") or {}).get(IN_WORKSPACE) is True:
                 if not os.path.exists(path):
@@ -56,11 +72,15 @@ class Staging:
             started = time.monotonic()
             try:
                 self._bring(name, artifact, path)
-            except UnavailableError:
-                raise
-            except StoreError as error:
-                raise InputError(f"Input artifact {name!r}: {error.message}", type=error.type) from error
+            except Failure as error:
+                outside = not artifact.get("digest")
+                failure = _of_input(name, error, outside)
+                if not (outside and lenient) or isinstance(failure, UnavailableError):
+                    raise failure from error
+                self._log(f"input {name!r} stays at {artifact['uri']}: {error.message}")
+                unread[path] = failure
             self._report("read", name, artifact.get("size"), time.monotonic() - started)
+        return unread
 
     def keep(self, name: str, uri: str, path: str, tree: bool = False) -> dict[str, Any]:
         """Keep the content of a local path at a URI.
@@ -98,21 +118,15 @@ class Staging:
 
     def _bring(self, name: str, artifact: dict[str, Any], path: str) -> None:
         uri, form = artifact["uri"], artifact.get("format")
-        try:
-            store = self._stores.store(uri)
-        except Failure as error:
-            if artifact.get("digest"):
-                raise
-            # An artifact from outside (an importer's): the component may know how to read its URI.
-            self._log(f"input {name!r} stays at {uri}: {error.message}")
-            return
-        files = self._stores.files(uri) if form in ("tree", None) else []
+        expected = artifact.get("digest")
+        store, outside = self._stores.store(uri), not expected
+        files = self._stores.files(uri, outside) if form in ("tree", None) else []
         if form == "tree" or files:
             if not files:
                 raise InputError(f"Input artifact {name!r}: there is nothing at {uri}")
             jobs = [(store.child(uri, file), os.path.join(path, file)) for file in files]
             os.makedirs(path, exist_ok=True)
-            found = _in_threads(lambda job: self._stores.download(*job), jobs)
+            found = _in_threads(lambda job: self._stores.download(*job, outside), jobs)
             from tradewind.runtime.trees import tree_digest
 
             digest = tree_digest([(file, done[0]) for file, done in zip(files, found)])
@@ -125,8 +139,7 @@ class Staging:
             unpack(tar, path)
             os.unlink(tar)
         else:
-            digest, _ = self._stores.download(uri, path)
-        expected = artifact.get("digest")
+            digest, _ = self._stores.download(uri, path, outside)
         if expected and expected != digest:
             raise InputError(
                 f"Input artifact {name!r}: the content of {uri} has changed since it was made "
@@ -152,6 +165,14 @@ class Staging:
     def _report(self, verb: str, name: str, size: int | None, seconds: float) -> None:
         if (size or 0) >= LARGE_BYTES or seconds >= LONG_SECONDS:
             self._log(f"{verb} artifact {name!r}: {(size or 0) / 1e6:.1f} MB in {seconds:.1f} s")
+
+
+def _of_input(name: str, error: Failure, outside: bool) -> Failure:
+    if isinstance(error, InputError) or not (outside or isinstance(error, StoreError)):
+        return error
+    if isinstance(error, UnavailableError) and not (outside and isinstance(error, UnknownHostError)):
+        return error
+    return InputError(f"Input artifact {name!r}: {error.message}", type=error.type)
 
 
 def _has_no_content(artifact: dict[str, Any]) -> bool:

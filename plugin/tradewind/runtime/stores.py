@@ -13,9 +13,15 @@ import os
 import time
 from typing import Any, BinaryIO, Callable, Dict, Iterable, Mapping, Optional, TypeVar
 
-from tradewind.runtime.failures import MissingError, RefusedError, StoreError, UnavailableError
+from tradewind.runtime.failures import (
+    MissingError,
+    RefusedError,
+    StoreError,
+    UnavailableError,
+    UnknownHostError,
+)
 
-__all__ = ["CHUNK", "Children", "Store", "Stores", "drivers", "is_external", "scheme_of"]
+__all__ = ["CHUNK", "Children", "Store", "Stores", "away", "drivers", "is_external", "scheme_of"]
 
 CHUNK = 1 << 20
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
@@ -99,8 +105,11 @@ class Stores:
             self._stores[scheme] = _open(scheme, self._environ, attempt_seconds, self._install)
         return self._stores[scheme]
 
-    def download(self, uri: str, path: str) -> tuple[str, int]:
-        """Copy an object to a local file. Returns its digest ("sha256:...") and size in bytes."""
+    def download(self, uri: str, path: str, outside: bool = False) -> tuple[str, int]:
+        """Copy an object to a local file. Returns its digest ("sha256:...") and size in bytes.
+
+        With `outside`, nobody has seen that the object's host exists: an unknown one fails at once.
+        """
 
         def attempt() -> tuple[str, int]:
             part = path + ".part"
@@ -111,7 +120,7 @@ class Stores:
             return tally.digest, tally.size
 
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        return self._patiently(attempt, f"reading {uri}")
+        return self._patiently(attempt, f"reading {uri}", outside)
 
     def upload(self, path: str, uri: str) -> tuple[str, int]:
         """Copy a local file to a URI. Returns its digest ("sha256:...") and size in bytes."""
@@ -142,9 +151,12 @@ class Stores:
             lambda: self.store(uri).write(uri, io.BytesIO(content), len(content)), f"writing {uri}"
         )
 
-    def files(self, uri: str) -> list[str]:
-        """Return the paths of all files below a directory, sorted; [] when it is no directory."""
-        return sorted(self._patiently(lambda: self.store(uri).files(uri), f"listing {uri}"))
+    def files(self, uri: str, outside: bool = False) -> list[str]:
+        """Return the paths of all files below a directory, sorted; [] when it is no directory.
+
+        About `outside` see `download`.
+        """
+        return sorted(self._patiently(lambda: self.store(uri).files(uri), f"listing {uri}", outside))
 
     def children(self, uri: str) -> Children:
         """Return what lies directly in a directory: size in bytes by name, None for a directory."""
@@ -154,12 +166,14 @@ class Stores:
         """Remove an object or directory; nothing there is fine."""
         self._patiently(lambda: self.store(uri).delete(uri), f"deleting {uri}")
 
-    def _patiently(self, attempt: Callable[[], Result], what: str) -> Result:
+    def _patiently(self, attempt: Callable[[], Result], what: str, outside: bool = False) -> Result:
         pause, deadline = FIRST_PAUSE_SECONDS, 0.0
         while True:
             try:
                 result = attempt()
             except UnavailableError as error:
+                if outside and isinstance(error, UnknownHostError):
+                    raise
                 now = time.monotonic()
                 if not deadline:
                     deadline = now + self._timeout
@@ -219,6 +233,20 @@ def is_external(uri: str) -> bool:
         return not uri.startswith("/") and bool(scheme_of(uri))
     except StoreError:
         return False
+
+
+def away(message: str, error: BaseException) -> UnavailableError:
+    """Return what to raise for a store that does not answer, by the error with which it does not."""
+    import socket
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, socket.gaierror):
+        cause = cause.__cause__ or cause.__context__
+    # EAI_AGAIN says that nobody could be asked; names that have no address are the rest.
+    unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+    if cause is not None and cause.errno in unknown:
+        return UnknownHostError(f"{message} (its host is unknown: check the name)")
+    return UnavailableError(message)
 
 
 def drivers(uris: Iterable[str]) -> list[str]:

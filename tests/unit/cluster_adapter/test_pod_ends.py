@@ -70,6 +70,7 @@ ENDINGS = [
     ("node_lost", pod(phase="Failed", reason="NodeLost"), None),
     ("node_lost", pod(phase="Failed", reason="Shutdown"), None),
     ("init_failed", pod(phase="Failed", init=exited(5)), None),
+    ("start_failed", pod(exited(128, "StartError")), None),
 ]
 
 
@@ -149,6 +150,37 @@ def test_a_pod_that_cannot_start_is_known_at_once(reason: str, message: str, kin
     assert (end.kind if end else None) == kind
     if end and "image" in end.kind:
         assert "reg/x:1" in end.message
+
+
+NO_SHELL = (
+    'runc create failed: unable to start container process: exec: "sh": executable file not found in $PATH'
+)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"terminated": {"exitCode": 128, "reason": "StartError", "message": NO_SHELL}},
+        {"terminated": {"exitCode": 127, "reason": "ContainerCannotRun", "message": NO_SHELL}},
+        {"waiting": {"reason": "RunContainerError", "message": NO_SHELL}},
+        {"waiting": {"reason": "CreateContainerError", "message": "executable file `sh` not found in $PATH"}},
+    ],
+)
+def test_an_image_without_a_shell_has_a_remedy(state: dict[str, Any]) -> None:
+    seen = pod(state)
+    end = ended(seen, "base", None, ()) if "terminated" in state else stuck(seen)
+    assert end is not None
+    assert end.kind == "cannot_start"
+    assert "not found in $PATH" in end.message
+    assert "helper_for = outputs" in end.remedy
+
+
+def test_an_image_without_the_command_is_no_matter_of_the_shell() -> None:
+    message = NO_SHELL.replace('"sh"', '"shred"')
+    state = {"terminated": {"exitCode": 128, "reason": "StartError", "message": message}}
+    end = ended(pod(state), "base", None, (), plain=True)
+    assert end.kind == "cannot_start"
+    assert "has the command" in end.remedy
 
 
 def test_an_init_container_that_cannot_start_counts() -> None:

@@ -11,7 +11,10 @@ import pytest
 from fixtures.steps import StepRun, command_step
 from tradewind.operators.configuration import configuration
 from tradewind.operators.helper import helper_image
-from tradewind.plan.model import ArtifactOutput, Container, ParameterOutput
+from tradewind.operators.inputs import StepInputs
+from tradewind.operators.storage import Places
+from tradewind.operators.task import PodTask
+from tradewind.plan.model import ArtifactInput, ArtifactOutput, Container, ParameterOutput
 
 MODEL = "{{$.outputs.artifacts['model'].path}}"
 
@@ -85,3 +88,20 @@ def test_which_steps_get_it(
     settings = replace(configuration(), helper_for=word)
     assert helper_image(step, image, settings) == ("python:3.11-slim" if needed else None)
     assert helper_image(step, image, replace(settings, helper_image=None)) is None
+
+
+@pytest.mark.parametrize(("field", "plain"), [("uri", True), ("metadata['k']", True), ("path", False)])
+def test_a_command_that_reads_no_content_needs_nothing_of_ours(
+    airflow_home: Any, field: str, plain: bool
+) -> None:
+    step = command_step(
+        "echo", f"{{{{$.inputs.artifacts['d'].{field}}}}}", artifacts={"d": ArtifactInput("system.Dataset")}
+    )
+    inputs = StepInputs({}, {"d": [{"name": "d", "uri": "nosuch://x/y", "metadata": {"k": "v"}}]})
+    configuration.cache_clear()
+    task = PodTask.of(step, inputs, Places({}, "file:///s/result.json"), {}, configuration())
+    assert task.plain is plain
+    assert (task.helper is None) is plain
+    if plain:
+        assert task.command[0] == "echo"
+        assert task.command[1] in ("nosuch://x/y", "v")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tradewind.errors import FatalError
 from tradewind.plan import render, resolve, resolve_value
-from tradewind.plan.placeholders import has_placeholders, input_names
+from tradewind.plan.placeholders import has_placeholders, input_names, reads_artifact
 
 INPUT: dict[str, Any] = {
     "inputs": {
@@ -209,6 +209,23 @@ def test_values_keep_their_type_where_they_stand_alone() -> None:
 def test_names_of_inputs() -> None:
     texts = [WHOLE, "{{$.inputs.artifacts['model'].uri}}", {"a": "x{{$.inputs.parameters['half']}}"}]
     assert input_names(texts) == {"whole", "half"}
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("--at={{$.inputs.artifacts['model'].path}}", True),
+        ("{{$.inputs.artifacts['model']}}", True),
+        ("{{$}}", True),
+        ('{"IfPresent":{"InputName":"m","Then":["{{$.inputs.artifacts[\'model\'].path}}"]}}', True),
+        ('{"Concat":["{{$.inputs.artifacts[\\"model\\"].path}}"]}', True),
+        ("{{$.inputs.artifacts['model'].uri}} {{$.inputs.artifacts['model'].metadata['k']}}", False),
+        ("{{$.inputs.artifacts['other'].path}} {{$.outputs.artifacts['model'].path}}", False),
+        ("{{$.inputs.parameters['model']}} {{$.outputs.output_file}} plain", False),
+    ],
+)
+def test_who_asks_for_the_content_of_an_artifact(text: str, read: bool) -> None:
+    assert reads_artifact(["echo", text], "model") is read
 
 
 @pytest.mark.parametrize(

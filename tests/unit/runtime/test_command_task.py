@@ -95,6 +95,43 @@ def test_artifacts_and_executor_output_file(pod, command_task):
     assert (pod.directory / "store" / "m").read_text() == "data"
 
 
+def unread(task):
+    """The task as the operator makes it when the command asks for no input's path."""
+    for listed in task["executor_input"]["inputs"]["artifacts"].values():
+        for artifact in listed["artifacts"]:
+            artifact["unread"] = True
+    return task
+
+
+@pytest.mark.parametrize(
+    "artifact", [{"uri": "s3://bucket/x", "digest": "sha256:0", "format": "file"}, {"uri": "nosuch://x/y"}]
+)
+def test_what_nobody_reads_is_not_brought(pod, command_task, artifact):
+    task = unread(
+        command_task("sh", "-c", f"echo read > {OUT}", artifacts={"d": artifact}, outputs={"out": "STRING"})
+    )
+    ended = pod.run(task, timeout=20)
+    assert ended.parameters == {"out": "read\n"}
+    assert ended.log == ""
+
+
+def test_what_nobody_reads_needs_no_python(bare, command_task, tmp_path):
+    task = command_task(
+        "sh", "-c", f"echo read > {OUT}", artifacts={"d": {"uri": "nosuch://x/y"}}, outputs={"out": "STRING"}
+    )
+    ended = bare.run_command(sh_command(paths_of_its_own(unread(task), tmp_path)))
+    assert ended.code == 0, ended.log
+
+
+def test_a_command_whose_input_cannot_be_read_is_not_started(pod, command_task):
+    task = command_task("touch", str(pod.directory / "ran"), artifacts={"d": {"uri": "nosuch://x/y"}})
+    ended = pod.run(task | {"store_timeout_seconds": 300}, timeout=20)
+    assert ended.error["kind"] == "input"
+    assert "'d'" in ended.error["message"]
+    assert "nosuch:// needs" in ended.error["message"]
+    assert not (pod.directory / "ran").exists()
+
+
 @pytest.mark.parametrize("pack", [container_command, sh_command])
 def test_awkward_arguments_arrive_unchanged(pod, command_task, pack):
     script = 'for a in "$@"; do printf "%s\\0" "$a"; done > "$0"'

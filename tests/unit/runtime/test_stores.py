@@ -13,7 +13,8 @@ import uuid
 
 import pytest
 
-from tradewind.runtime.failures import MissingError, RefusedError, UnavailableError
+from tradewind.runtime.failures import InputError, MissingError, RefusedError, UnavailableError
+from tradewind.runtime.staging import Staging
 from tradewind.runtime.stores import Stores, scheme_of
 
 NAMES = ["plain.txt", "with space", "ünï/çode 🐈", "a+b&c=d?e;f", "{{ x }}", "$(x)'\""]
@@ -245,3 +246,59 @@ def test_inputs_of_a_scheme_that_only_the_component_knows(pod, python_task):
     ended = pod.run(task)
     assert ended.parameters == {"Output": "nosuchscheme://x/y"}
     assert "stays at nosuchscheme://x/y" in ended.log
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["def step(d: Input[Dataset]): open(d.path)", "def step(d: InputPath('Dataset')): pass"],
+    ids=["path", "InputPath"],
+)
+def test_the_path_of_what_could_not_be_read_says_why(pod, python_task, web, source):
+    task = python_task(source, artifacts={"d": {"uri": f"{address(web)}/nothing"}})
+    ended = pod.run(task)
+    assert ended.error["kind"] == "input"
+    assert "'d'" in ended.error["message"]
+    assert "404" in ended.error["message"]
+
+
+@pytest.fixture
+def no_such_host(monkeypatch):
+    """Nobody knows any host; says how often somebody asked."""
+    asked = []
+
+    def unknown(*arguments, **options):
+        asked.append(arguments)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    return asked
+
+
+@pytest.mark.parametrize("uri", ["http://nowhere.invalid/x", "s3://bucket/x"])
+def test_an_unknown_host_of_something_from_outside_fails_at_once(no_such_host, tmp_path, monkeypatch, uri):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    given = {"inputs": {"artifacts": {"d": {"artifacts": [{"uri": uri, "customPath": str(tmp_path / "d")}]}}}}
+    options = '{"endpoint_url": "http://nowhere.invalid", "skip_instance_cache": true}'
+    staging = Staging(Stores({"FSSPEC_S3": options}, 300), str(tmp_path), print)
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"'d'.*host is unknown"):
+        staging.bring_inputs(given)
+    (kept,) = staging.bring_inputs(given, lenient=True).values()
+    assert isinstance(kept, InputError)
+    assert time.monotonic() - began < 60
+
+
+def test_an_unknown_host_of_our_own_store_is_waited_for(no_such_host, tmp_path):
+    stores = Stores({"MLFLOW_TRACKING_URI": "http://mlflow.nowhere.invalid"}, 0.6)
+    artifact = {
+        "uri": "mlflow-artifacts:/x",
+        "digest": "sha256:0",
+        "format": "file",
+        "customPath": str(tmp_path / "d"),
+    }
+    with pytest.raises(UnavailableError, match="host is unknown"):
+        Staging(stores, str(tmp_path), print).bring_inputs(
+            {"inputs": {"artifacts": {"d": {"artifacts": [artifact]}}}}
+        )
+    assert len(no_such_host) > 1
