@@ -17,8 +17,11 @@ import tokenize
 import zlib
 from typing import Any, Callable
 
+from tradewind.runtime.failures import MissingError
 from tradewind.runtime.result import LIMIT, PROTOCOL
+from tradewind.runtime.stores import WITHOUT_DRIVER, scheme_of
 from tradewind.runtime.values import parse_text
+from tradewind.runtime.workspace import listed_artifacts
 
 __all__ = [
     "MAX_BYTES",
@@ -39,6 +42,8 @@ MAX_BYTES = 1024 * 1024
 AT_HOME = ("shipping.py", "shell.py", "portable.py")
 # Stands in the source of notebook components; only they need what runs notebooks.
 NOTEBOOK = "__KFP_NOTEBOOK_REL_PATH"
+# Only URIs of other schemes than our own need it.
+DRIVER_STORE = "/fsspec_store.py"
 HELPER = "/tmp/tradewind/.python"
 BOOTSTRAP = """\
 import binascii,json,os,sys,zlib
@@ -153,9 +158,30 @@ def payload(task: dict[str, Any]) -> list[str]:
     files = runtime_files()
     if NOTEBOOK not in (task.get("source") or ""):
         files = {path: text for path, text in files.items() if "/notebook" not in path}
+    if not _may_need_drivers(task):
+        files = {path: text for path, text in files.items() if not path.endswith(DRIVER_STORE)}
     content = json.dumps({"files": files, "task": task}, separators=(",", ":"), sort_keys=True)
     text = base64.b64encode(zlib.compress(content.encode("ascii"), 9)).decode("ascii")
     return [text[start : start + CHUNK_BYTES] for start in range(0, len(text), CHUNK_BYTES)]
+
+
+def _may_need_drivers(task: dict[str, Any]) -> bool:
+    """Tell whether the pod may meet a URI that only a driver can handle.
+
+    What a step makes it may keep anywhere; all it reads is in the task.
+    """
+    executor_input = task.get("executor_input") or {}
+    if (executor_input.get("outputs") or {}).get("artifacts"):
+        return True
+    uris = [artifact.get("uri") for _, artifact in listed_artifacts(executor_input.get("inputs") or {})]
+    return any(_needs_driver(uri) for uri in (*uris, task.get("result_uri")) if uri)
+
+
+def _needs_driver(uri: str) -> bool:
+    try:
+        return scheme_of(uri) not in WITHOUT_DRIVER
+    except MissingError:
+        return False  # no URI at all, which the pod says best
 
 
 def _refuse_nul(task: dict[str, Any]) -> None:

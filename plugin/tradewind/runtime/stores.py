@@ -21,12 +21,24 @@ from tradewind.runtime.failures import (
     UnknownHostError,
 )
 
-__all__ = ["CHUNK", "Children", "Store", "Stores", "away", "drivers", "is_external", "scheme_of"]
+__all__ = [
+    "CHUNK",
+    "WITHOUT_DRIVER",
+    "Children",
+    "Store",
+    "Stores",
+    "away",
+    "drivers",
+    "is_external",
+    "scheme_of",
+]
 
 CHUNK = 1 << 20
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
 # A service that is away refuses at once; one that hangs is given this long per attempt.
 ATTEMPT_SECONDS = 60.0
+# Schemes that need nothing but Python.
+WITHOUT_DRIVER = frozenset({"mlflow-artifacts", "file", "http", "https"})
 
 Result = TypeVar("Result")
 Children = Dict[str, Optional[int]]
@@ -251,8 +263,8 @@ def away(message: str, error: BaseException) -> UnavailableError:
 
 def drivers(uris: Iterable[str]) -> list[str]:
     """Return the Python packages without which these URIs cannot be read or written."""
-    schemes = {scheme_of(uri) for uri in uris} - {"mlflow-artifacts", "file", "http", "https"}
-    if not schemes:
+    schemes = {scheme_of(uri) for uri in uris}
+    if schemes <= WITHOUT_DRIVER:
         return []
     from tradewind.runtime.fsspec_store import DRIVERS
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import random
+import zlib
 
 import pytest
 
-from tradewind.runtime.shipping import MAX_BYTES, TooLargeError, container_command, runtime_files
+from tradewind.runtime.shipping import MAX_BYTES, TooLargeError, container_command, payload, runtime_files
 
 
 def test_the_command_is_deterministic_and_small(python_task):
@@ -24,6 +27,25 @@ def test_chunks_stay_below_the_limit_of_one_argument(python_task):
     command = container_command(python_task(f"NOISE = {noise!r}\ndef step(): pass"))
     assert len(command) > 4
     assert max(map(len, command)) <= 96 * 1024
+
+
+@pytest.mark.parametrize(
+    ("options", "shipped"),
+    [
+        ({}, False),
+        ({"artifacts": {"d": {"uri": "mlflow-artifacts:/1/d"}, "e": {"uri": "https://host/e"}}}, False),
+        ({"artifacts": {"d": {"uri": "s3://bucket/d"}}}, True),
+        # A result that is too large for the message goes there.
+        ({"root": "gs://bucket/run"}, True),
+        # The component may keep it anywhere.
+        ({"output_artifacts": {"m": "system.Model"}}, True),
+    ],
+)
+def test_object_stores_are_left_at_home_where_none_is_met(python_task, options, shipped):
+    chunks = payload(python_task("def step(): pass", **options))
+    files = json.loads(zlib.decompress(base64.b64decode("".join(chunks))))["files"]
+    assert ("tradewind/runtime/fsspec_store.py" in files) is shipped
+    assert "tradewind/runtime/stores.py" in files
 
 
 def test_a_task_that_no_pod_takes_is_refused(python_task):
