@@ -50,9 +50,9 @@ class Configuration:
         cache_ttl: age in seconds from which an earlier result no longer counts; None: never.
         pod_defaults: KubernetesPodOperator arguments for all steps.
         workspace_claim: fields of the spec of every workspace's volume claim.
-        importer_image: image with Python, for importers that bring artifacts into a workspace.
-        helper_image: image with Python, for container steps whose own image may lack it; None: never.
-        helper_for: which of them: those with artifacts, or all that have outputs.
+        helper_image: image with Python, for container steps whose own image may lack it, and for importers
+            that bring artifacts into a workspace.
+        helper_for: which container steps: those with artifacts, all that have outputs, or none.
         store_timeout_seconds: how long a pod waits for an artifact store that is away.
         final_status: the words in which exit tasks are told how things ended.
         end_budget_seconds: how long the end of a run waits for an MLflow server that is away.
@@ -74,8 +74,7 @@ class Configuration:
     artifact_store_conn_id: str | None
     pod_defaults: Mapping[str, Any]
     workspace_claim: Mapping[str, Any]
-    importer_image: str
-    helper_image: str | None
+    helper_image: str
     helper_for: HelperFor
     store_timeout_seconds: int
     end_budget_seconds: int
@@ -106,8 +105,7 @@ def configuration() -> Configuration:
         artifact_store_conn_id=_text("artifact_store_conn_id"),
         pod_defaults=_json_object("pod_defaults"),
         workspace_claim=_json_object("workspace_claim"),
-        importer_image=_text("importer_image") or _text("helper_image") or "python:3.11-slim",
-        helper_image=_text("helper_image"),
+        helper_image=_text("helper_image") or "python:3.11-slim",
         helper_for=cast(HelperFor, _word("helper_for", "artifacts", get_args(HelperFor))),
         store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),
         end_budget_seconds=int(conf.getint(SECTION, "end_budget_seconds", fallback=120)),

@@ -30,7 +30,7 @@ def helper_image(step: Step, image: str, settings: Configuration) -> str | None:
     Args:
         image: the step's own. One that is called python, whatever else is in its name, needs no help.
     """
-    if not isinstance(step.action, Command) or settings.helper_image is None:
+    if not isinstance(step.action, Command) or settings.helper_for == "nothing":
         return None
     if settings.helper_for == "outputs":
         return settings.helper_image if step.output_parameters or moves_artifacts(step) else None

@@ -37,8 +37,8 @@ TrackingMode = Literal["on", "off", "required"]
 FinalStatusWords = Literal["documented", "engine"]
 """Of a final status: SUCCEEDED and FAILED as KFP documents it, COMPLETE and FAILED as its engine says."""
 
-HelperFor = Literal["artifacts", "outputs"]
-"""Container components that Python is brought to: those with artifacts, or all that have outputs."""
+HelperFor = Literal["artifacts", "outputs", "nothing"]
+"""Container components that Python is brought to: those with artifacts, all that have outputs, or none."""
 
 
 @dataclass(frozen=True, slots=True)

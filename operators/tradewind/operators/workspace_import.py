@@ -32,7 +32,7 @@ def bring(artifact: dsl.Input[dsl.Artifact], target: str):
     except Exception as error:
         raise RuntimeError(
             f"{artifact.uri} cannot be brought into the workspace: {error}. "
-            "An image with the library of a scheme is set by [tradewind] importer_image"
+            "An image with the library of a scheme is set by [tradewind] helper_image"
         ) from error
     os.makedirs(os.path.dirname(target), exist_ok=True)
     before = brought + ".before"
@@ -66,7 +66,7 @@ def bringing_step(step: Step, result: Mapping[str, Any], token: str) -> tuple[St
         replace(
             step,
             action=PythonFunction("bring", _SOURCE),
-            container=replace(container, image=configuration().importer_image),
+            container=replace(container, image=configuration().helper_image),
             parameters={"target": ParameterInput("STRING")},
             artifacts={"artifact": ArtifactInput(action.schema_title, action.schema_version)},
             output_parameters={},

@@ -129,24 +129,18 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "``ReadWriteOnce``: then all pods of a run have to be on one node.",
         example='{"storageClassName": "nfs", "accessModes": ["ReadWriteMany"]}',
     ),
-    "importer_image": _option(
-        "string",
-        None,
-        "Image of the pods that bring imported artifacts into a run's workspace; needs Python. Default:\n"
-        "``helper_image``.",
-    ),
     "helper_image": _option(
         "string",
         "python:3.11-slim",
-        "Image with Python, of the init container that brings it to container components whose own image\n"
-        "may have none. Empty: there is no such init container, and a component that takes or makes\n"
-        "artifacts needs Python in its image.",
+        "Image with Python: of the init container that brings it to container components whose own image\n"
+        "may have none, and of the pods that bring imported artifacts into a run's workspace.",
     ),
     "helper_for": _option(
         "string",
         "artifacts",
         "Which container components get that init container: ``artifacts``: those with artifacts, unless\n"
-        "their image is called python. ``outputs``: all with outputs, for images without even a shell.",
+        "their image is called python. ``outputs``: all with outputs, for images without even a shell.\n"
+        "``nothing``: none, and a component that takes or makes artifacts needs Python in its image.",
     ),
     "store_timeout_seconds": _option(
         "integer",

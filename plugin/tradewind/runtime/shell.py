@@ -30,7 +30,7 @@ while [ "$1" != -- ]; do shift; done
 artifacts=$2; outputs=$3; shift 3
 [ -z "$artifacts" ] ||
   fail protocol NeedsPython "The step has artifacts ($artifacts); for that the image needs python3, or \
-the deployment a helper image ([tradewind] helper_image)" 1
+has to be helped to one ([tradewind] helper_for)" 1
 [ "${TRADEWIND_WORKDIR:-/tmp/tradewind}" = /tmp/tradewind ] ||
   fail protocol NeedsPython "python3 is needed in the image where TRADEWIND_WORKDIR is set" 1
 printf '%s\n' "$outputs" | while read -r name path; do

@@ -87,7 +87,7 @@ def test_which_steps_get_it(
     configuration.cache_clear()
     settings = replace(configuration(), helper_for=word)
     assert helper_image(step, image, settings) == ("python:3.11-slim" if needed else None)
-    assert helper_image(step, image, replace(settings, helper_image=None)) is None
+    assert helper_image(step, image, replace(settings, helper_for="nothing")) is None
 
 
 @pytest.mark.parametrize(("field", "plain"), [("uri", True), ("metadata['k']", True), ("path", False)])
