@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.steps import StepRun, command_step
+from fixtures.steps import StepRun, command_step, python_step
 from tradewind.operators.configuration import configuration
 from tradewind.operators.helper import helper_image
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.storage import Places
 from tradewind.operators.task import PodTask
+from tradewind.plan.executor_input import unread_inputs
 from tradewind.plan.model import ArtifactInput, ArtifactOutput, Container, ParameterOutput
 
 MODEL = "{{$.outputs.artifacts['model'].path}}"
@@ -105,3 +106,13 @@ def test_a_command_that_reads_no_content_needs_nothing_of_ours(
     if plain:
         assert task.command[0] == "echo"
         assert task.command[1] in ("nosuch://x/y", "v")
+
+
+def test_who_is_said_to_read_an_artifact() -> None:
+    artifacts = {"d": ArtifactInput("system.Dataset")}
+    at = "{{$.inputs.artifacts['d'].path}}"
+    assert unread_inputs(command_step("true", artifacts=artifacts)) == {"d"}
+    by_variable = Container("busybox", env=(("AT", at),))
+    assert unread_inputs(command_step("true", artifacts=artifacts, container=by_variable)) == set()
+    # Code may ask for any path at any time.
+    assert unread_inputs(python_step("def work(d): pass", artifacts=artifacts)) == set()
