@@ -22,6 +22,7 @@ __all__ = [
     "CONSTANTS",
     "has_placeholders",
     "input_names",
+    "of_no_input",
     "reads_artifact",
     "render",
     "resolve",
@@ -71,6 +72,21 @@ def input_names(value: Any) -> set[str]:
             if io is not None and io["side"] == "inputs" and io["kind"] == "parameters":
                 names.add(_either(io, "name"))
     return names
+
+
+def of_no_input(value: Any) -> list[str]:
+    """Placeholders in a JSON value that have no meaning in a task's input.
+
+    The executor input, outputs and artifacts are the task's own: they belong into a component's command.
+    """
+    found = []
+    for text in _strings(value):
+        for match in _PLACEHOLDER.finditer(text):
+            io, name = _IO.match(match["body"]), match["body"][1:]
+            is_input = io is not None and (io["side"], io["kind"]) == ("inputs", "parameters")
+            if not is_input and _ALIASES.get(name, name) not in CONSTANTS:
+                found.append(match[0])
+    return found
 
 
 def reads_artifact(value: Any, name: str) -> bool:

@@ -11,17 +11,18 @@ from dataclasses import fields, replace
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import (
     ComponentSpec,
+    PipelineTaskSpec,
     PlatformSpec,
     SinglePlatformSpec,
 )
 
 from tradewind.errors import Problem
-from tradewind.ir.executors import ContainerSpec, ExecutorSpec
+from tradewind.ir.executors import ContainerSpec, ExecutorSpec, plain
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
 from tradewind.plan.control import control_problems
 from tradewind.plan.model import Resources
-from tradewind.plan.placeholders import has_placeholders
+from tradewind.plan.placeholders import has_placeholders, of_no_input
 from tradewind.plan.platform import platform_problems
 from tradewind.plan.resources import resource_problems
 from tradewind.plan.settings import run_config_problems
@@ -72,9 +73,18 @@ def _component(
             where = step_into(f"{place}.dag.tasks", name)
             used = components[task.component_ref.name]
             yield from control_problems(task, used, where)
+            yield from _constants(task, f"{where}.inputs.parameters")
             if task.caching_options.cache_key and used.HasField("dag"):
                 message = "a cache key is for one component, and this is a pipeline of several"
                 yield Problem(f"{where}.cachingOptions.cacheKey", message, "set it on the tasks inside")
+
+
+def _constants(task: PipelineTaskSpec, place: str) -> Iterator[Problem]:
+    for name, given in sorted(task.inputs.parameters.items()):
+        for placeholder in of_no_input(plain(given.runtime_value.constant)):
+            message = f"the placeholder {placeholder} has no value in a task's input"
+            remedy = "use it in the command of a component; a function can have an output path as argument"
+            yield Problem(f"{step_into(place, name)}.runtimeValue.constant", message, remedy)
 
 
 def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:

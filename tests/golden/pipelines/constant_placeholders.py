@@ -18,5 +18,3 @@ def constant_placeholders():
     show(text=dsl.PIPELINE_ROOT_PLACEHOLDER + "/tmp")
     show(text=f"made {dsl.PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER}")
     show(text=dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER)
-    show(text=dsl.PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER)
-    show(text=dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER)

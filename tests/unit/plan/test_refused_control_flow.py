@@ -76,6 +76,16 @@ def test_selectors(selector: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "placeholder", ["{{$}}", "{{$.outputs.output_file}}", "{{$.inputs.artifacts['a'].uri}}"]
+)
+def test_placeholders_that_no_input_can_hold(placeholder: str) -> None:
+    given = {"runtimeValue": {"constant": f"{placeholder} of {{{{$.pipeline_job_id}}}} {{{{ ds }}}}"}}
+    told = problems({"inputs": {"parameters": {"n": given}}})
+    place = f"{TASK}.inputs.parameters.n.runtimeValue.constant"
+    assert told == {place: f"the placeholder {placeholder} has no value in a task's input"}
+
+
+@pytest.mark.parametrize(
     ("task", "place", "words"),
     [
         (over({"raw": "{"}), "parameterIterator.items.raw", "is no JSON"),
