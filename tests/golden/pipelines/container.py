@@ -25,14 +25,14 @@ def convert(
             data.metadata,
             f"--times={times}",
             times,
-            many,
+            dsl.IfPresentPlaceholder(input_name="many", then=["--many", many]),
         ],
     )
 
 
 @dsl.container_component
 def bare():
-    return dsl.ContainerSpec(image="hello-world", args=["hello"])
+    return dsl.ContainerSpec(image="hello-world", args=["echo", "hello"])
 
 
 @dsl.container_component
@@ -40,7 +40,15 @@ def make(data: dsl.Output[dsl.Dataset]):
     return dsl.ContainerSpec("alpine", ["touch", data.path])
 
 
+@dsl.component
+def describe(data: dsl.Input[dsl.Dataset], described: dsl.Output[dsl.Dataset]):
+    with open(data.path) as file, open(described.path, "w") as target:
+        target.write(file.read() or "a row")
+    described.metadata["rows"] = 1
+
+
 @dsl.pipeline
 def containers(text: str = "hi"):
     made = make()
-    convert(text=text, times=2, data=made.outputs["data"]).after(bare())
+    described = describe(data=made.outputs["data"])
+    convert(text=text, times=2, data=described.outputs["described"]).after(bare())

@@ -14,7 +14,7 @@ def run(
 ):
     return dsl.ContainerSpec(
         image="alpine",
-        command=["run", ConcatPlaceholder(["--name=", name, "-", level, "@", data.uri])],
+        command=["echo", ConcatPlaceholder(["--name=", name, "-", level, "@", data.uri])],
         args=[
             IfPresentPlaceholder(input_name="flag", then=["--flag", flag], else_=["--no-flag"]),
             IfPresentPlaceholder(input_name="level", then=level),

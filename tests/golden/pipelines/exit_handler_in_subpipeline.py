@@ -5,6 +5,8 @@ from kfp import dsl
 
 @dsl.component
 def start_cluster(size: int) -> str:
+    if size > 100:
+        raise ValueError(f"no cluster of {size}")
     return f"cluster-{size}"
 
 
@@ -15,7 +17,7 @@ def compute(cluster: str) -> int:
 
 @dsl.component
 def stop_cluster(size: int, status: dsl.PipelineTaskFinalStatus):
-    print(size, status.state)
+    print(size, status.state, status.error_message)
 
 
 @dsl.component

@@ -5,12 +5,14 @@ from kfp import dsl
 
 @dsl.component
 def step(x: int = 1, s: str = "") -> int:
+    if s == "bad":
+        raise ValueError("bad")
     return x
 
 
 @dsl.component
 def report(status: dsl.PipelineTaskFinalStatus, note: str = ""):
-    print(status.state)
+    print(note, status.state, status.error_message)
 
 
 @dsl.pipeline

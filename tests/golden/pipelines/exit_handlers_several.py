@@ -4,7 +4,8 @@ from kfp import dsl
 
 
 @dsl.component
-def work(name: str) -> str:
+def work(name: str, broken: str) -> str:
+    assert name != broken, f"{name} is broken"
     return name
 
 
@@ -26,11 +27,11 @@ def tidy(table: str, archive: bool = True):
 
 
 @dsl.pipeline
-def exit_handlers_several(table: str = "staging"):
+def exit_handlers_several(table: str = "staging", broken: str = ""):
     with dsl.ExitHandler(tidy(table=table), name="load") as load:
-        loaded = work(name="load")
-        work(name=loaded.output)
+        loaded = work(name="load", broken=broken)
+        work(name=loaded.output, broken="")
     with dsl.ExitHandler(tell(whom="team"), name="report"):
-        work(name="report").after(load)
+        work(name="report", broken=broken).after(load)
     with dsl.ExitHandler(tidy(table="other", archive=False), name="check"):
-        work(name="check")
+        work(name="check", broken=broken)

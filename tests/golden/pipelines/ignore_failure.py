@@ -4,23 +4,23 @@ from kfp import dsl
 
 
 @dsl.component
-def work(x: int = 1) -> int:
-    return x
+def work(x: int) -> int:
+    return 10 // x
 
 
 @dsl.component
 def clean(reason: str = "none", x: int = 0):
-    print(reason)
+    print(reason, x)
 
 
 @dsl.component
 def report(status: dsl.PipelineTaskFinalStatus, note: str = ""):
-    print(status.state)
+    print(note, status.state, status.error_message)
 
 
 @dsl.pipeline
-def ignore_failure():
-    first = work()
+def ignore_failure(x: int = 5):
+    first = work(x=x)
     clean(x=first.output, reason="end").ignore_upstream_failure()
     report(note="done").after(first).ignore_upstream_failure()
     clean(reason="alone", x=1).ignore_upstream_failure()

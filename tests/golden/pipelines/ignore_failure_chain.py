@@ -5,6 +5,8 @@ from kfp import dsl
 
 @dsl.component
 def fetch(url: str) -> str:
+    if not url.startswith("http"):
+        raise ValueError(f"cannot fetch {url!r}")
     return url
 
 

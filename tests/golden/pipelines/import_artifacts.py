@@ -16,7 +16,7 @@ def use(data: dsl.Input[dsl.Dataset], model: dsl.Input[dsl.Model]):
 @dsl.pipeline
 def import_artifacts(uri: str = "s3://bucket/data", owner: str = "me"):
     constant = dsl.importer(
-        artifact_uri="gs://bucket/model",
+        artifact_uri="s3://bucket/model",
         artifact_class=dsl.Model,
         reimport=True,
         metadata={"framework": "sklearn", "n": 3, "list": [1, {"a": True}]},
@@ -24,7 +24,7 @@ def import_artifacts(uri: str = "s3://bucket/data", owner: str = "me"):
     given = dsl.importer(
         artifact_uri=uri, artifact_class=dsl.Dataset, metadata={"owner": owner, "again": [owner]}
     )
-    found = where(name="x")
+    found = where(name="s3://bucket/model")
     late = dsl.importer(
         artifact_uri=found.output,
         artifact_class=dsl.Dataset,

@@ -12,7 +12,7 @@ def choose(name: str) -> str:
 
 @dsl.component
 def selector() -> dict:
-    return {"disk": "ssd"}
+    return {"kubernetes.io/os": "linux"}
 
 
 @dsl.component

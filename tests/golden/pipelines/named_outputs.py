@@ -9,12 +9,21 @@ from kfp import dsl
 def split(rows: int, log: dsl.Output[dsl.Markdown]) -> NamedTuple(
     "Parts", [("train", dsl.Dataset), ("rows_left", int), ("ratio", float), ("names", list)]
 ):
-    print(rows)
+    train = dsl.Dataset(uri=dsl.get_uri("train"), metadata={"rows": rows // 2})
+    with open(train.path, "w") as file:
+        file.write("row\n" * (rows // 2))
+    with open(log.path, "w") as file:
+        file.write(f"# {rows} rows")
+    Parts = NamedTuple(
+        "Parts", [("train", dsl.Dataset), ("rows_left", int), ("ratio", float), ("names", list)]
+    )
+    return Parts(train, rows - rows // 2, 0.5, ["a", "b"])
 
 
 @dsl.component
 def use(data: dsl.Input[dsl.Dataset], rows: int, ratio: float, names: list) -> str:
-    return str(rows)
+    with open(data.path) as file:
+        return f"{len(file.readlines())} {rows} {ratio} {names} {data.metadata}"
 
 
 @dsl.pipeline(name="named-outputs")

@@ -14,14 +14,19 @@ def write(
     unknown: OutputPath("CSV"),
     plain: OutputPath(),
 ):
-    print(text)
+    contents = {note: text, number: "3", table: "a,b", model: "weights", unknown: "c,d", plain: "e"}
+    for path, content in contents.items():
+        with open(path, "w") as file:
+            file.write(content)
 
 
 @dsl.component
 def read(
     table: InputPath("Dataset"), model: InputPath(dsl.Model), unknown: InputPath(), note: str, number: int
 ):
-    print(table)
+    for path in (table, model, unknown):
+        with open(path) as file:
+            print(file.read(), note, number)
 
 
 @dsl.pipeline

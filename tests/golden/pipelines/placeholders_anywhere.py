@@ -58,7 +58,7 @@ def placeholders_anywhere(program: str = "sh", text: str = "a $(b) `c` {{d}}"):
     run(program=program, data=made.outputs["data"])
     run(program="/bin/sh", data=made.outputs["data"], ratio=1.0, label="l", words=[], verbose=True)
     imported = dsl.importer(
-        artifact_uri="https://example.com/data.csv",
+        artifact_uri="warehouse://sales/data.csv",
         artifact_class=dsl.Dataset,
         metadata={"rows": 3, "owner": "me", "tags": ["a", "b"]},
     )

@@ -12,8 +12,8 @@ def step(x: int = 1) -> int:
 def settings():
     step().set_env_variable("A", "1").set_env_variable("B", "{{ not a template }}").set_env_variable("A", "2")
     step().set_cpu_request("500m").set_cpu_limit("2").set_memory_request("512Mi").set_memory_limit("4G")
-    step().set_cpu_limit("0.3").set_memory_limit("3Ki").set_memory_request("1000000")
-    step().set_memory_limit("2Ti").set_memory_request("7E")
+    step().set_cpu_limit("0.3").set_memory_limit("3Mi").set_memory_request("1000000")
+    step().set_memory_limit("7E").set_memory_request("2Ti")
     step().set_accelerator_type("nvidia.com/gpu")
     step().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(2)
     step().set_accelerator_limit("4").set_accelerator_type("cloud-tpus.google.com/v3")

@@ -5,13 +5,19 @@ from kfp import dsl
 
 @dsl.component
 def clone(repository: str, folder: str) -> str:
-    print(repository)
+    import os
+
+    os.makedirs(folder)
+    with open(f"{folder}/README", "w") as file:
+        file.write(repository)
     return folder
 
 
 @dsl.component
 def build(folder: str, cache: str = ""):
-    print(folder, cache)
+    import os
+
+    print(folder, os.listdir(folder), cache)
 
 
 @dsl.container_component
@@ -36,4 +42,4 @@ def workspace_steps(repository: str = "https://example.com/repo", branch: str = 
     cloned = clone(repository=repository, folder=f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/source/{branch}")
     built = build(folder=cloned.output, cache=dsl.WORKSPACE_PATH_PLACEHOLDER)
     again = both(folder=cloned.output).after(built)
-    clean(folder=dsl.WORKSPACE_PATH_PLACEHOLDER).after(again)
+    clean(folder=f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/source").after(again)
