@@ -11,10 +11,10 @@ export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench golden constraints clean
+.PHONY: help setup demo up test check format bench golden golden-runs golden-runs-check constraints clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once; about a minute)"
@@ -49,6 +49,12 @@ bench: $(READY) ## measure speed and size against hand-written KubernetesPodOper
 
 golden: $(READY) ## write the golden plans anew (tests/golden/plans); look at the diff
 	@GOLDEN=write $(BIN)/python -m pytest --quiet tests/golden/test_plan_files.py
+
+golden-runs: $(READY) ## run all golden pipelines and write down what they come to (tests/golden/runs); look at the diff
+	@RUNS=write $(BIN)/python -m pytest --quiet tests/e2e/test_golden_runs.py
+
+golden-runs-check: $(READY) ## run all golden pipelines, those compiled by older SDKs included
+	@RUNS=all $(BIN)/python -m pytest --quiet tests/e2e/test_golden_runs.py
 
 constraints: ## write constraints.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --output-file constraints.txt
