@@ -67,6 +67,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "condition_operators": [{}, {"limit": 5.0, "most": 5, "name": "", "fast": True}],
     "conditions": [{}, {"kind": "c", "on": False, "n": 0}],
     "conditions_and_or_not": [{}, {"rows": 9}, {"kind": "c"}, {"kind": 'it\'s \\ "quoted"', "fast": False}],
+    "exit_handler_around_loop": [{}, {"site": 'a"b'}],
     "exit_handler_conditions": [{}, {"rows": 3}, {"rows": 0}],
     "exit_handler_in_subpipeline": [{}, {"size": 200}],
     "exit_handlers": [{}, {"note": "bad"}],
