@@ -165,7 +165,10 @@ def test_a_connection_that_does_not_exist(on_cluster: str) -> None:
 
 def test_an_upstream_step_without_a_result(on_cluster: str) -> None:
     parameters = {"text": ParameterInput("STRING", StepParameter("before", "Output"))}
-    assert "'before' left no result" in failure(StepRun(python_step(ECHO, parameters=parameters)))
+    run = StepRun(python_step(ECHO, parameters=parameters))
+    assert "'before' was skipped or has failed" in failure(run, AirflowFailException)
+    run.ti.states = {"before": "success"}
+    assert "'before' left no result" in failure(run)
     ti = TaskInstance(xcoms={("before", "return_value"): {"parameters": {}, "artifacts": {}}})
     run = StepRun(python_step(ECHO, parameters=parameters), ti=ti)
     assert "'before' left no output 'Output'" in failure(run, AirflowFailException)
