@@ -13,8 +13,9 @@ from typing import Any
 from fixtures.plan_runs import OUTSIDE, Iteration, PlanRun
 from property.components import executed
 from tradewind.errors import FatalError
-from tradewind.plan.binding import evaluate, iteration_items
-from tradewind.plan.model import FinalStatus, Loop, Plan, Step
+from tradewind.plan.bindings import FinalStatus
+from tradewind.plan.evaluation import evaluate, iteration_items
+from tradewind.plan.model import Loop, Plan, Step
 from tradewind.plan.readiness import broken, unmet
 from tradewind.plan.view import NoValueError
 

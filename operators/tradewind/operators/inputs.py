@@ -8,7 +8,8 @@ from typing import Any
 
 from tradewind.errors import FatalError
 from tradewind.plan import coerce, evaluate
-from tradewind.plan.model import Binding, Step
+from tradewind.plan.bindings import Binding
+from tradewind.plan.model import Step
 from tradewind.plan.view import NoValueError, Position, RunView
 
 __all__ = ["StepInputs", "resolve_inputs"]

@@ -15,7 +15,7 @@ from tradewind.operators.nest import LoopNest, items_task
 from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.xcoms import ITERATIONS_KEY, SKIPPED_KEY, RunXComs
-from tradewind.plan.binding import iteration_items
+from tradewind.plan.evaluation import iteration_items
 from tradewind.plan.model import Loop
 from tradewind.plan.readiness import broken, judged, unmet
 from tradewind.plan.view import Position

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tradewind.errors import FatalError
-from tradewind.plan.model import Binding
+from tradewind.plan.bindings import Binding
 from tradewind.plan.pod_settings import (
     Claim,
     EphemeralClaim,

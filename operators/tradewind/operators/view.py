@@ -17,7 +17,7 @@ from tradewind.operators.nest import LoopNest, items_task
 from tradewind.operators.outcome import BAD
 from tradewind.operators.settings import RUN_START
 from tradewind.operators.xcoms import ERROR_KEY, ITERATIONS_KEY, SKIPPED_KEY, RunXComs
-from tradewind.plan.model import StepArtifact, StepParameter
+from tradewind.plan.bindings import StepArtifact, StepParameter
 from tradewind.plan.view import NoValueError, Position
 
 __all__ = ["RunFacts", "TaskView", "position_of"]

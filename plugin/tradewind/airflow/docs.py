@@ -11,16 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tradewind.airflow.params import TYPE_WORDS, RunParams
-from tradewind.plan.model import (
-    CreateVolume,
-    DeleteVolume,
-    Importer,
-    Loop,
-    PipelineParameter,
-    Plan,
-    Precondition,
-    Step,
-)
+from tradewind.plan.bindings import Precondition
+from tradewind.plan.model import CreateVolume, DeleteVolume, Importer, Loop, PipelineParameter, Plan, Step
 
 __all__ = ["loop_doc", "pipeline_doc", "step_doc", "summary"]
 

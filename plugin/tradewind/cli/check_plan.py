@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-from tradewind.plan import model
-from tradewind.plan.model import Binding, Guard, Loop, Plan, Precondition, Step
+from tradewind.plan import bindings, model
+from tradewind.plan.bindings import Binding, Guard, Precondition
+from tradewind.plan.model import Loop, Plan, Step
 
 __all__ = ["binding_text", "guard_text", "plan_text"]
 
@@ -55,24 +56,24 @@ def plan_text(plan: Plan) -> Iterator[str]:
 def binding_text(binding: Binding) -> str:
     """Where a value comes from: `pipeline.rows`, `train.Output`, `item of for-loop-1`."""
     match binding:
-        case model.Constant(value):
+        case bindings.Constant(value):
             return _json(value)
-        case model.PipelineInput(name):
+        case bindings.PipelineInput(name):
             return f"pipeline.{name}"
-        case model.StepParameter(step, key) | model.StepArtifact(step, key):
+        case bindings.StepParameter(step, key) | bindings.StepArtifact(step, key):
             return f"{step}.{key}"
-        case model.Template(value, inputs):
+        case bindings.Template(value, inputs):
             given = ", ".join(f"{name} = {binding_text(inner)}" for name, inner in inputs.items())
             return _json(value) + (f" with {given}" if given else "")
-        case model.Selected(inner, path):
+        case bindings.Selected(inner, path):
             return binding_text(inner) + "".join(f"[{_json(key)}]" for key in path)
-        case model.LoopItem(loop):
+        case bindings.LoopItem(loop):
             return f"item of {loop}"
-        case model.Collected(loop, inner):
+        case bindings.Collected(loop, inner):
             return f"{binding_text(inner)} over {loop}"
-        case model.OneOf(options):
+        case bindings.OneOf(options):
             return "one of (" + " | ".join(_option(option) for option in options) + ")"
-        case model.FinalStatus(task, steps):
+        case bindings.FinalStatus(task, steps):
             return f"status of {task} ({', '.join(steps)})"
         case _:
             return repr(binding)
@@ -88,7 +89,7 @@ def guard_text(guard: Guard) -> str:
     return _OPERAND.sub(operand, guard.expression)
 
 
-def _option(option: model.Option) -> str:
+def _option(option: bindings.Option) -> str:
     conditions = " and ".join(_conditions(option.precondition))
     return binding_text(option.binding) + (f" if {conditions}" if conditions else "")
 
@@ -206,7 +207,7 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, model.Binding):
+    if isinstance(value, bindings.Binding):
         return binding_text(value)
     if is_dataclass(value) and not isinstance(value, type):
         return _rest(value, set()).strip() or f"{type(value).__name__}()"

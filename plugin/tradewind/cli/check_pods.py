@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tradewind.plan.model import Constant, Guard, Loop, Plan, Step
+from tradewind.plan.bindings import Constant, Guard
+from tradewind.plan.model import Loop, Plan, Step
 
 __all__ = ["Pods", "count_pods", "guards_by_subject"]
 

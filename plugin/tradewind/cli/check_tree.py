@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from tradewind.cli.check_plan import binding_text, guard_text
 from tradewind.cli.check_pods import guards_by_subject
-from tradewind.plan.model import CreateVolume, DeleteVolume, Guard, Importer, Loop, Plan, Scope, Step
+from tradewind.plan.bindings import Guard
+from tradewind.plan.model import CreateVolume, DeleteVolume, Importer, Loop, Plan, Scope, Step
 
 __all__ = ["Row", "tree"]
 

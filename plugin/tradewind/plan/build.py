@@ -16,7 +16,7 @@ from tradewind.ir.validation import validate
 from tradewind.plan.edges import connect
 from tradewind.plan.model import Plan, Scope
 from tradewind.plan.platform import Platform
-from tradewind.plan.settings import run_config
+from tradewind.plan.run_config_reader import run_config
 from tradewind.plan.steps import make_loop, make_step, pipeline_parameters
 from tradewind.plan.support import unsupported
 from tradewind.plan.tree import grow

@@ -24,7 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from tradewind.plan.model import (
+from tradewind.plan.bindings import (
+    ALWAYS,
     Binding,
     Precondition,
     Selected,
@@ -33,7 +34,7 @@ from tradewind.plan.model import (
     Template,
     Wait,
 )
-from tradewind.plan.preconditions import ALWAYS, united
+from tradewind.plan.preconditions import united
 from tradewind.plan.tree import Node
 from tradewind.plan.wiring import Inputs
 

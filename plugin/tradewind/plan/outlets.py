@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import DagOutputsSpec
 
-from tradewind.plan.model import Binding, Collected, OneOf, Option, StepArtifact, StepParameter
+from tradewind.plan.bindings import Binding, Collected, OneOf, Option, StepArtifact, StepParameter
 from tradewind.plan.preconditions import Guards, happened
 from tradewind.plan.tree import Node
 

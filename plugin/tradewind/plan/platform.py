@@ -28,7 +28,7 @@ from tradewind.errors import Problem
 from tradewind.ir import kubernetes, schema
 from tradewind.ir.executors import ExecutorSpec, plain_struct
 from tradewind.ir.schema import step_into
-from tradewind.plan.model import Binding, Constant
+from tradewind.plan.bindings import Binding, Constant
 from tradewind.plan.pod_settings import PodSettings
 from tradewind.plan.pod_settings_reader import InputSpec, read
 from tradewind.plan.values import typed

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from tradewind.plan.model import Binding
+    from tradewind.plan.bindings import Binding
 
 __all__ = [
     "Claim",

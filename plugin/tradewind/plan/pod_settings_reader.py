@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import TaskInputsSpec
 
-from tradewind.plan.model import Binding, Constant
+from tradewind.plan.bindings import Binding, Constant
 from tradewind.plan.pod_settings import (
     Claim,
     EphemeralClaim,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tradewind.plan.model import Guard, Precondition
+from tradewind.plan.bindings import ALWAYS, Guard, Precondition
 from tradewind.plan.tree import Node
 
-__all__ = ["ALWAYS", "Guards", "happened", "united"]
+__all__ = ["Guards", "happened", "united"]
 
 Guards = Mapping[str, Guard]
 """The condition of each node that has one, by its id."""
-
-ALWAYS = Precondition()
 
 
 def united(parts: Iterable[Precondition]) -> Precondition:

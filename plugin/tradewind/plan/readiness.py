@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradewind.plan.binding import FAILED_STATES, unmet
+from tradewind.plan.evaluation import FAILED_STATES, unmet
 from tradewind.plan.model import Loop, Step
 from tradewind.plan.view import Position, RunView
 

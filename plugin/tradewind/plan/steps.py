@@ -11,15 +11,14 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
 from tradewind.ir.executors import ContainerSpec, ExecutorSpec, ImporterSpec, plain, plain_struct
 from tradewind.ir.kubernetes import CREATE_CLAIM_IMAGE, DELETE_CLAIM_IMAGE
 from tradewind.ir.types import parameter_type
+from tradewind.plan.bindings import Binding, Constant
 from tradewind.plan.edges import Waits
 from tradewind.plan.model import (
     Action,
     ArtifactInput,
     ArtifactOutput,
-    Binding,
     Cache,
     Command,
-    Constant,
     Container,
     CreateVolume,
     DeleteVolume,

@@ -25,7 +25,7 @@ from tradewind.plan.model import Resources
 from tradewind.plan.placeholders import has_placeholders, of_no_input
 from tradewind.plan.platform import platform_problems
 from tradewind.plan.resources import resource_problems
-from tradewind.plan.settings import run_config_problems
+from tradewind.plan.run_config_reader import run_config_problems
 from tradewind.plan.steps import resources_of
 from tradewind.plan.task_config import GROUPS
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tradewind.errors import FatalError
-from tradewind.plan.model import StepArtifact, StepParameter
+from tradewind.plan.bindings import StepArtifact, StepParameter
 
 __all__ = ["NoValueError", "Position", "RunView"]
 

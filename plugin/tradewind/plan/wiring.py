@@ -16,9 +16,8 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import TaskInputsSpec
 
 from tradewind.ir.executors import plain
 from tradewind.ir.types import parameter_type
-from tradewind.plan.binding import steps_of
-from tradewind.plan.conditions import parse
-from tradewind.plan.model import (
+from tradewind.plan.bindings import (
+    ALWAYS,
     Binding,
     Constant,
     FinalStatus,
@@ -26,14 +25,15 @@ from tradewind.plan.model import (
     LoopItem,
     OneOf,
     Option,
-    ParameterType,
     PipelineInput,
     Selected,
     Template,
 )
+from tradewind.plan.conditions import parse
+from tradewind.plan.evaluation import steps_of
+from tradewind.plan.model import ParameterType
 from tradewind.plan.outlets import output_artifact, output_parameter, outputs
 from tradewind.plan.placeholders import has_placeholders, input_names
-from tradewind.plan.preconditions import ALWAYS
 from tradewind.plan.selection import selected_path
 from tradewind.plan.tree import Node
 from tradewind.plan.values import typed

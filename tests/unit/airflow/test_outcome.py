@@ -9,7 +9,8 @@ import pytest
 
 from fixtures.steps import python_step
 from tradewind.operators.outcome import shows_failure, was_cut_short
-from tradewind.plan.model import Constant, Loop, Plan, Step
+from tradewind.plan.bindings import Constant
+from tradewind.plan.model import Loop, Plan, Step
 
 
 def step(name: str, *upstream: str, **fields: Any) -> Step:

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from tradewind import dsl, kubernetes
 from tradewind.errors import FatalError, InvalidPipelineError
 from tradewind.plan import build
-from tradewind.plan.model import LoopItem, PipelineInput, Selected, Template
+from tradewind.plan.bindings import LoopItem, PipelineInput, Selected, Template
 from tradewind.plan.pod_settings import Claim, KeyVariables
 
 

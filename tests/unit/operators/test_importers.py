@@ -11,17 +11,8 @@ from tradewind.errors import FatalError
 from tradewind.operators.caching import cache_key
 from tradewind.operators.importer import imported
 from tradewind.operators.inputs import StepInputs
-from tradewind.plan.model import (
-    ArtifactOutput,
-    Binding,
-    Command,
-    Constant,
-    Importer,
-    ParameterInput,
-    PipelineInput,
-    Step,
-    Template,
-)
+from tradewind.plan.bindings import Binding, Constant, PipelineInput, Template
+from tradewind.plan.model import ArtifactOutput, Command, Importer, ParameterInput, Step
 
 
 def importer(uri: Binding, metadata: dict[str, Any] | None = None, *, reimport: bool = False) -> Step:

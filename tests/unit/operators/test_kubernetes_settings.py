@@ -9,7 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from fixtures.steps import StepRun, TaskInstance, python_step
-from tradewind.plan.model import Constant, CreateVolume, DeleteVolume, ParameterInput, ParameterOutput, Step
+from tradewind.plan.bindings import Constant
+from tradewind.plan.model import CreateVolume, DeleteVolume, ParameterInput, ParameterOutput, Step
 from tradewind.plan.pod_settings import (
     Claim,
     EphemeralClaim,

@@ -15,7 +15,8 @@ from tradewind.operators.nest import LoopNest
 from tradewind.operators.settings import RunSettings
 from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.xcoms import RunXComs
-from tradewind.plan.model import Constant, Guard, Loop, LoopItem, Precondition, StepParameter
+from tradewind.plan.bindings import Constant, Guard, LoopItem, Precondition, StepParameter
+from tradewind.plan.model import Loop
 from tradewind.plan.view import NoValueError
 
 OUTER, INNER = "outer", "outer.inner"

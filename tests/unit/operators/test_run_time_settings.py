@@ -12,7 +12,8 @@ from tradewind.operators.configuration import configuration
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.storage import Places
 from tradewind.operators.task import PodTask
-from tradewind.plan.model import Container, ParameterInput, PipelineInput, Resources, Step
+from tradewind.plan.bindings import PipelineInput
+from tradewind.plan.model import Container, ParameterInput, Resources, Step
 
 NAMES = ("image", "cpu", "memory", "gpu", "gpus")
 

@@ -21,7 +21,8 @@ from tradewind.operators.workspace import (
     workspace_path_of,
 )
 from tradewind.operators.workspace_import import bringing_step, in_workspace
-from tradewind.plan.model import Constant, Container, Importer, PythonFunction, Step
+from tradewind.plan.bindings import Constant
+from tradewind.plan.model import Container, Importer, PythonFunction, Step
 from tradewind.plan.run_config import RunConfig, Workspace
 
 SHARED = """

@@ -16,12 +16,8 @@ from tradewind.operators.configuration import configuration
 from tradewind.operators.settings import RunSettings
 from tradewind.operators.storage import store_environment
 from tradewind.operators.store_access import console_url
-from tradewind.plan.model import (
-    ArtifactInput,
-    ArtifactOutput,
-    Cache,
-    StepArtifact,
-)
+from tradewind.plan.bindings import StepArtifact
+from tradewind.plan.model import ArtifactInput, ArtifactOutput, Cache
 
 MAKE = """
 import os

@@ -10,7 +10,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from fixtures.steps import StepRun, TaskInstance, command_step, python_step
-from tradewind.plan.model import Cache, Constant, Container, ParameterInput, ParameterOutput, StepParameter
+from tradewind.plan.bindings import Constant, StepParameter
+from tradewind.plan.model import Cache, Container, ParameterInput, ParameterOutput
 
 ECHO = "def work(text: str) -> str:\n    return text\n"
 STRANGE = {

@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from fixtures.steps import RUN_START, StepRun, TaskInstance, command_step, deployment, python_step
 from tradewind.operators.settings import RunSettings
-from tradewind.plan.model import ArtifactOutput, Constant, Importer, ParameterInput, PipelineInput, Step
+from tradewind.plan.bindings import Constant, PipelineInput
+from tradewind.plan.model import ArtifactOutput, Importer, ParameterInput, Step
 
 PENDING = {"dag_id": "dag", "run_id": "run-1", "experiment": "e", "name": "run-1", "start_ms": 1}
 TRACKED = {**RUN_START, "tracking": {"experiment": "e", "run_id": None, "pending": PENDING}}

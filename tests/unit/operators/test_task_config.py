@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fixtures.steps import StepRun, python_step
 from tradewind.operators.task_config import TaskSettings
-from tradewind.plan.model import Constant, Container, ParameterInput, PipelineInput, Resources
+from tradewind.plan.bindings import Constant, PipelineInput
+from tradewind.plan.model import Container, ParameterInput, Resources
 from tradewind.plan.pod_settings import PodSettings
 from tradewind.plan.task_config import GROUPS, TaskConfig
 

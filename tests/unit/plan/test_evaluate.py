@@ -29,7 +29,7 @@ from tradewind.plan import (
     evaluate,
     steps_of,
 )
-from tradewind.plan.binding import iteration_items
+from tradewind.plan.evaluation import iteration_items
 from tradewind.plan.model import Command
 from tradewind.plan.readiness import broken, judged, skip_reason, unmet
 from tradewind.plan.view import NoValueError

@@ -10,7 +10,8 @@ import yaml
 
 from tradewind import ir, plan
 from tradewind.errors import InvalidPipelineError
-from tradewind.plan.model import Constant, CreateVolume, PipelineInput, StepParameter
+from tradewind.plan.bindings import Constant, PipelineInput, StepParameter
+from tradewind.plan.model import CreateVolume
 from tradewind.plan.pod_settings import Claim, KeyVariables, Mount, PodSettings, Scratch, StoredFiles
 
 TASKS = """

@@ -13,13 +13,12 @@ from typing import Any
 
 from tradewind.errors import FatalError
 from tradewind.plan import conditions
-from tradewind.plan.model import (
+from tradewind.plan.bindings import (
     Binding,
     Collected,
     Constant,
     FinalStatus,
     Guard,
-    Loop,
     LoopItem,
     OneOf,
     Option,
@@ -30,6 +29,7 @@ from tradewind.plan.model import (
     StepParameter,
     Template,
 )
+from tradewind.plan.model import Loop
 from tradewind.plan.placeholders import resolve_value
 from tradewind.plan.values import typed
 from tradewind.plan.view import NoValueError, Position, RunView
