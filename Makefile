@@ -11,7 +11,7 @@ export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format bench golden golden-runs golden-runs-check constraints clean
+.PHONY: help setup demo up test test-cluster check format bench golden golden-runs golden-runs-check constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -31,8 +31,13 @@ demo: $(READY) ## train, evaluate and register models on this machine, tracked i
 up: $(READY) ## start Airflow, MLflow and the embedded cluster with their UIs
 	@$(BIN)/tradewind up
 
-test: $(READY) ## run the whole test suite
-	@$(BIN)/python -m pytest tests $(PARALLEL)
+test: $(READY) ## run the whole test suite; needs no cluster, and touches none
+	@env -u KUBECONFIG $(BIN)/python -m pytest tests $(PARALLEL)
+
+test-cluster: $(READY) ## run the tests on the cluster that KUBECONFIG names: give them one that is theirs
+	@test -n "$$KUBECONFIG" || { echo "Set KUBECONFIG to a cluster that is there for tests" >&2; exit 2; }
+	@$(BIN)/python -m pytest tests/cluster -m "not disruptive"; others=$$?; \
+	$(BIN)/python -m pytest tests/cluster -m disruptive && exit $$others
 
 check: $(READY) ## lint, format, types and import layers
 	@$(BIN)/ruff check .
