@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tradewind.cluster.names import RUN_LABEL, STEP_LABEL, StepIdentity, run_digest
+from tradewind.cluster.names import RUN_LABEL, STEP_LABEL, StepIdentity, run_annotations, run_digest
 from tradewind.errors import FatalError
 from tradewind.operators.access import cluster_access
 from tradewind.operators.inputs import StepInputs
@@ -114,8 +114,7 @@ def claim_manifest(
             },
             "annotations": {
                 **annotations,
-                "tradewind.dev/dag": identity.dag_id,
-                "tradewind.dev/dag-run": identity.run_id,
+                **run_annotations(identity.dag_id, identity.run_id),
                 "tradewind.dev/task": step.id,
             },
         },

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tradewind.cluster.names import RUN_LABEL, run_digest
+from tradewind.cluster.names import RUN_LABEL, run_annotations, run_digest
 from tradewind.errors import ConfigurationError, TradewindError
 from tradewind.operators.access import ClusterAccess, cluster_access, pipeline_pod_arguments
 from tradewind.operators.configuration import configuration
@@ -74,7 +74,7 @@ def claim_manifest(name: str, workspace: Workspace, dag_id: str, run_id: str) ->
         "metadata": {
             "name": name,
             "labels": labels,
-            "annotations": {"tradewind.dev/dag": dag_id, "tradewind.dev/dag-run": run_id},
+            "annotations": run_annotations(dag_id, run_id),
         },
         "spec": {**spec, "resources": {**resources, "requests": requests}},
     }

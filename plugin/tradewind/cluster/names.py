@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "COLLECTED_LABEL",
@@ -17,7 +19,9 @@ __all__ = [
     "STEP_LABEL",
     "TRY_LABEL",
     "StepIdentity",
+    "run_annotations",
     "run_digest",
+    "run_of",
     "run_selector",
 ]
 
@@ -25,6 +29,9 @@ RUN_LABEL = "tradewind.dev/run"
 STEP_LABEL = "tradewind.dev/step"
 TRY_LABEL = "tradewind.dev/try"
 COLLECTED_LABEL = "tradewind.dev/collected"
+
+_DAG_ANNOTATION = "tradewind.dev/dag"
+_DAG_RUN_ANNOTATION = "tradewind.dev/dag-run"
 
 NAME_LIMIT = 63  # a pod's name is its host name as well
 HASH_LENGTH = 16
@@ -70,6 +77,18 @@ class StepIdentity:
 def run_digest(dag_id: str, run_id: str) -> str:
     """Return what stands for a run in names and labels."""
     return _digest(dag_id, run_id)
+
+
+def run_annotations(dag_id: str, run_id: str) -> dict[str, str]:
+    """Return the annotations that say whose an object is, in Airflow's own words: labels cannot hold them."""
+    return {_DAG_ANNOTATION: dag_id, _DAG_RUN_ANNOTATION: run_id}
+
+
+def run_of(item: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the DAG id and run id of an object of the cluster that is annotated with them."""
+    annotations = item["metadata"].get("annotations") or {}
+    dag_id, run_id = annotations.get(_DAG_ANNOTATION), annotations.get(_DAG_RUN_ANNOTATION)
+    return (dag_id, run_id) if dag_id and run_id else None
 
 
 def run_selector(dag_id: str, run_id: str) -> str:
