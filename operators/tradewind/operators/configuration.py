@@ -17,7 +17,7 @@ from airflow.sdk.configuration import conf
 
 from tradewind.errors import ConfigurationError
 from tradewind.operators.durations import seconds_of
-from tradewind.operators.settings import FinalStatusWords, HelperFor, TrackingMode
+from tradewind.operators.settings import FinalStatusWords, HelperFor, PodSecurity, TrackingMode
 
 __all__ = ["Configuration", "SecretKey", "configuration"]
 
@@ -68,6 +68,7 @@ class Configuration:
     artifact_store: str | None
     tracking: TrackingMode
     caching: bool
+        pod_security: level of the Pod Security Standards that pods keep to where nobody says otherwise.
     cache_ttl: float | None
     artifact_store_volume: Mapping[str, Any]
     artifact_store_secret: str | None
@@ -93,6 +94,7 @@ def configuration() -> Configuration:
         namespace=_text("namespace"),
         mlflow_conn_id=_text("mlflow_conn_id"),
         mlflow_tracking_uri=_text("mlflow_tracking_uri"),
+    pod_security: PodSecurity
         mlflow_pod_tracking_uri=_text("mlflow_pod_tracking_uri"),
         mlflow_ui_uri=_text("mlflow_ui_uri"),
         mlflow_token_secret=_secret("mlflow_token_secret"),
@@ -127,6 +129,7 @@ def _secret(option: str) -> SecretKey | None:
         raise ConfigurationError(
             f"[{SECTION}] {option} must name a Kubernetes secret and a key in it",
             remedy="Write it as name/key, for example mlflow/token.",
+        pod_security=cast(PodSecurity, _word("pod_security", "restricted", get_args(PodSecurity))),
         )
     return SecretKey(name, key)
 

@@ -6,13 +6,14 @@ may be dicts in the form of the Kubernetes documentation (camelCase); model obje
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from kubernetes.client import ApiClient
+from kubernetes.client import ApiClient, Configuration
 from kubernetes.client import models as k8s
 
 from tradewind.errors import ConfigurationError
@@ -21,7 +22,7 @@ from tradewind.operators.request import WORKDIR, PodRequest
 if TYPE_CHECKING:
     from tradewind.plan.model import Resources
 
-__all__ = ["environment", "model", "resources", "typed_arguments", "with_workdir"]
+__all__ = ["environment", "light_models", "model", "resources", "typed_arguments", "with_workdir"]
 
 _TYPES = {
     "affinity": "V1Affinity",
@@ -41,6 +42,28 @@ _TYPES = {
     "volumes": "list[V1Volume]",
 }
 _VOLUME = "tradewind-workdir"
+
+
+class _SharedConfiguration(Configuration):  # type: ignore[misc]
+    """Not copied with each model object that holds it: they only ask it whether to validate."""
+
+    def __deepcopy__(self, memo: Any) -> _SharedConfiguration:
+        return self
+
+
+@contextlib.contextmanager
+def light_models() -> Iterator[None]:
+    """Make building a pod cheap: its model objects share one configuration.
+
+    The client gives each object a deep copy of the default one, some thirty for a pod, and each copy empties
+    the caches of all loggers. Clients are made outside of this: they need the real configuration.
+    """
+    before = Configuration.get_default_copy()
+    Configuration.set_default(_SharedConfiguration())
+    try:
+        yield
+    finally:
+        Configuration.set_default(before)
 
 
 def model(data: Any, kind: str) -> Any:

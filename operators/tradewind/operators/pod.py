@@ -12,6 +12,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
@@ -22,13 +23,22 @@ from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.config import ConfigException
 
 from tradewind.cluster.adoption import OwnPod, adopt, create_or_adopt
-from tradewind.cluster.names import COLLECTED_LABEL
+from tradewind.cluster.names import COLLECTED_LABEL, run_annotations
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.errors import ConfigurationError, TradewindError
+from tradewind.operators.configuration import configuration
 from tradewind.operators.helper import helper_container
-from tradewind.operators.models import environment, model, resources, typed_arguments, with_workdir
+from tradewind.operators.models import (
+    environment,
+    light_models,
+    model,
+    resources,
+    typed_arguments,
+    with_workdir,
+)
 from tradewind.operators.pod_platform import lay_under
+from tradewind.operators.pod_security import pod_security_level, secure, security_remedy
 from tradewind.operators.request import PodOutcome, PodRequest
 
 if TYPE_CHECKING:
@@ -54,6 +64,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     env_vars: Any
     labels: Any
+    annotations: Any
     init_containers: Any
     volumes: Any
     volume_mounts: Any
@@ -66,16 +77,19 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         read_result: Callable[[str], dict[str, Any] | None],
         **kwargs: Any,
     ) -> None:
-        author = typed_arguments(request.arguments)
-        self._author = frozenset(author)
-        super().__init__(
-            task_id=context["task"].task_id,
-            **{"log_pod_spec_on_failure": False, "log_events_on_startup": False, **author},
-            **kwargs,  # what Airflow's metaclass adds
-        )
-        self.render_template_fields(context, context["task"].get_template_env())
-        # Only now: what comes from the component or from the run is data, not a template.
-        self._set_ours(request)
+        arguments = dict(request.arguments)
+        self._security = pod_security_level(arguments.pop("pod_security", None), configuration().pod_security)
+        with light_models():
+            author = typed_arguments(arguments)
+            self._author = frozenset(author)
+            super().__init__(
+                task_id=context["task"].task_id,
+                **{"log_pod_spec_on_failure": False, "log_events_on_startup": False, **author},
+                **kwargs,  # what Airflow's metaclass adds
+            )
+            self.render_template_fields(context, context["task"].get_template_env())
+            # Only now: what comes from the component or from the run is data, not a template.
+            self._set_ours(request)
         self._request = request
         self._context = context
         self._read_result = read_result
@@ -95,6 +109,8 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         if request.helper:
             self.init_containers = [helper_container(self, request.helper), *self.init_containers]
         self.labels = {**self.labels, **request.identity.labels(request.try_number)}
+        whose = run_annotations(request.identity.dag_id, request.identity.run_id)
+        self.annotations = {**self.annotations, **whose}
         self.name = request.identity.pod_name(request.try_number)
         self.random_name_suffix = False
         self.do_xcom_push = False
@@ -110,7 +126,10 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             ConfigurationError: the connection or an argument cannot be used.
         """
         try:
-            self.pod_request_obj = self.build_pod_request_obj(self._context)
+            _ = self.client  # the manifest says where it leads
+            with light_models():
+                self.pod_request_obj = self.build_pod_request_obj(self._context)
+                secure(self.pod_request_obj, self._security)
         except (AirflowException, ConfigException, OSError) as error:
             raise ConfigurationError(
                 f"no pod can be made with the Airflow connection {self.kubernetes_conn_id!r}: {error}",
@@ -170,7 +189,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             self.collected()
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
         image_id = _image_id(observation.pod, self.base_container_name)
-        return PodOutcome(end, observation.message, _named(observation.pod), image_id)
+        return PodOutcome(self._advised(end), observation.message, _named(observation.pod), image_id)
 
     def collected(self) -> None:
         """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
@@ -227,6 +246,12 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     def _base(self, pod: k8s.V1Pod) -> k8s.V1Container:
         return next(item for item in pod.spec.containers if item.name == self.base_container_name)
+
+    def _advised(self, end: PodEnd) -> PodEnd:
+        """A pod that had too few rights says so in many words, and none of them is the way out."""
+        words = (end.message, end.traceback, *end.tail)
+        remedy = "" if end.succeeded else security_remedy(self._security, words)
+        return replace(end, remedy=f"{end.remedy} {remedy}".strip()) if remedy else end
 
     def _take_in(self, pod: Pod, end: PodEnd) -> None:
         """Delete the pod or mark it as taken in, beside whatever the step does next."""

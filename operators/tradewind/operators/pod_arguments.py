@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from tradewind.errors import Problem
+from tradewind.operators.settings import PodSecurity
 
-__all__ = ["ACCEPTED", "REFUSED", "merge_pod_arguments", "pod_argument_problems"]
+__all__ = ["ACCEPTED", "OWN", "REFUSED", "merge_pod_arguments", "pod_argument_problems"]
 
 ACCEPTED: frozenset[str] = frozenset(
     """
@@ -32,6 +33,9 @@ ACCEPTED: frozenset[str] = frozenset(
     tolerations volume_mounts volumes
     """.split()  # noqa: SIM905
 )
+
+OWN: Mapping[str, tuple[str, ...]] = {"pod_security": get_args(PodSecurity)}
+"""Arguments that are none of KubernetesPodOperator's, with their values."""
 
 _RESULT = "a step's result comes back in the termination message"
 _NAME = "a step's pod is named after the step, so that a retry finds it again"
@@ -82,9 +86,13 @@ def pod_argument_problems(arguments: object, place: str) -> tuple[Problem, ...]:
 
 
 def _problems(arguments: Mapping[Any, Any], place: str) -> Iterator[Problem]:
-    for name in arguments:
+    for name, value in arguments.items():
         where = f"{place}, argument {name!r}"
         if name in ACCEPTED:
+            continue
+        if name in OWN:
+            if value is not None and value not in OWN[name]:
+                yield Problem(where, f"is {value!r}", f"use one of {', '.join(OWN[name])}")
             continue
         if name in REFUSED:
             yield Problem(where, f"cannot be set: {REFUSED[name]}")
@@ -93,7 +101,7 @@ def _problems(arguments: Mapping[Any, Any], place: str) -> Iterator[Problem]:
                 where, "is an argument of the Airflow task, not of the pod", "give it beside `pod`, not in it"
             )
         else:
-            near = difflib.get_close_matches(str(name), ACCEPTED, n=1)
+            near = difflib.get_close_matches(str(name), [*ACCEPTED, *OWN], n=1)
             yield Problem(
                 where,
                 "is no argument of KubernetesPodOperator",

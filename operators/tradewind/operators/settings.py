@@ -21,6 +21,7 @@ __all__ = [
     "STEPS_DONE",
     "FinalStatusWords",
     "HelperFor",
+    "PodSecurity",
     "RunSettings",
     "TrackingMode",
 ]
@@ -39,6 +40,10 @@ FinalStatusWords = Literal["documented", "engine"]
 
 HelperFor = Literal["artifacts", "outputs", "nothing"]
 """Container components that Python is brought to: those with artifacts, all that have outputs, or none."""
+
+PodSecurity = Literal["restricted", "baseline"]
+"""Level of the Pod Security Standards that pods keep to by themselves; the second one is that of a pod of
+which nothing in particular is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ def _execute(
 
     # What KFP's own runtime sets: code that asks gets the same answer.
     os.environ["_KFP_RUNTIME"] = "true"
+    if task.get("source") is not None:
+        workspace.leave_root()
     for path in workspace.declared_paths(executor_input):
         os.makedirs(os.path.dirname(path), exist_ok=True)
     function = load_function(task, os.path.join(root, ".component"))
@@ -158,7 +160,7 @@ def _require(task: dict[str, Any]) -> None:
     if not missing:
         return
     pip = task.get("pip") or {}
-    cache = os.environ.get("TRADEWIND_ENVIRONMENT_CACHE")
+    cache = requirements.environment_cache()
     if not cache:
         requirements.install(packages, pip, _log)
         return

@@ -2,8 +2,8 @@
 
 With `TRADEWIND_ENVIRONMENT_CACHE` each set of requirements becomes an environment of its own below that
 directory, which later pods use again; it sees the image's packages behind its own. Without, packages go into
-the container, as KFP does it. `uv` is used where there is one (seconds instead of minutes), else pip.
-Nothing is installed when the image has it all.
+the container, as KFP does it, or into the user's home where the image may not be written to. `uv` is used
+where there is one (seconds instead of minutes), else pip. Nothing is installed when the image has it all.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import time
 from typing import Any, Callable, Mapping
 
 from tradewind.runtime.failures import PackageError
+from tradewind.runtime.workspace import workdir
 
-__all__ = ["environment_python", "install", "missing_packages", "provide"]
+__all__ = ["environment_cache", "environment_python", "install", "missing_packages", "provide"]
 
 READY = ".tradewind-ready"
 SIMPLE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:==\s*([A-Za-z0-9.!+_-]+))?")
@@ -46,6 +47,20 @@ def missing_packages(packages: list[str]) -> list[str]:
     return missing
 
 
+def environment_cache() -> str:
+    """Return the directory for environments; empty when packages go into the container itself.
+
+    A virtual environment that may not be written to, and knows no user's packages either, leaves nothing but
+    an environment beside it: then it is one in the step's work directory.
+    """
+    import site
+
+    cache = os.environ.get("TRADEWIND_ENVIRONMENT_CACHE")
+    if cache or site.ENABLE_USER_SITE or _writable(sysconfig.get_path("purelib")):
+        return cache or ""
+    return os.path.join(workdir(), ".environments")
+
+
 def install(packages: list[str], pip: Mapping[str, Any], log: Callable[[str], object]) -> None:
     """Install into this very environment.
 
@@ -63,8 +78,12 @@ def install(packages: list[str], pip: Mapping[str, Any], log: Callable[[str], ob
     _install(sys.executable, packages, pip, log)
     # What pip put into a user directory that did not exist when Python started.
     user = site.getusersitepackages()
-    if site.ENABLE_USER_SITE and os.path.isdir(user) and user not in sys.path:
-        site.addsitedir(user)
+    if site.ENABLE_USER_SITE and os.path.isdir(user):
+        if user not in sys.path:
+            site.addsitedir(user)
+        programs = os.path.join(site.getuserbase(), "bin")
+        if programs not in os.environ.get("PATH", "").split(os.pathsep):
+            os.environ["PATH"] = os.environ.get("PATH", os.defpath) + os.pathsep + programs
     importlib.invalidate_caches()
 
 
@@ -74,7 +93,7 @@ def provide(packages: list[str], pip: Mapping[str, Any], log: Callable[[str], ob
     Raises:
         PackageError: that did not work.
     """
-    cache = os.environ.get("TRADEWIND_ENVIRONMENT_CACHE")
+    cache = environment_cache()
     if not cache:
         install(packages, pip, log)
         return
@@ -125,6 +144,12 @@ def environment_python(
         with open(os.path.join(folder, READY), "w", encoding="utf-8") as mark:
             mark.write("\n".join(packages) + "\n")
     return python
+
+
+def _writable(folder: str) -> bool:
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.W_OK)
 
 
 def _key(packages: list[str], pip: Mapping[str, Any]) -> str:

@@ -12,7 +12,15 @@ import copy
 import os
 from typing import Any, Iterator
 
-__all__ = ["DEFAULT_WORKDIR", "IN_WORKSPACE", "declared_paths", "listed_artifacts", "relocate", "workdir"]
+__all__ = [
+    "DEFAULT_WORKDIR",
+    "IN_WORKSPACE",
+    "declared_paths",
+    "leave_root",
+    "listed_artifacts",
+    "relocate",
+    "workdir",
+]
 
 DEFAULT_WORKDIR = "/tmp/tradewind"
 IN_WORKSPACE = "_kfp_workspace"
@@ -22,6 +30,18 @@ IN_WORKSPACE = "_kfp_workspace"
 def workdir() -> str:
     """Return the writable directory of this step."""
     return os.environ.get("TRADEWIND_WORKDIR") or DEFAULT_WORKDIR
+
+
+def leave_root() -> None:
+    """Go where a file can be made, from the root directory of a container that may not write to it.
+
+    Images without a working directory start there, and code that writes `model.pkl` means "here". An image's
+    own working directory is left alone: its code reads what lies beside it.
+    """
+    if os.getcwd() == os.sep and not os.access(os.sep, os.W_OK):
+        import tempfile
+
+        os.chdir(tempfile.gettempdir())
 
 
 def declared_paths(executor_input: dict[str, Any]) -> list[str]:

@@ -61,7 +61,7 @@ def test_artifacts_are_kept_with_the_python_of_an_init_container(
     helper, other = manifests[0].spec.init_containers
     assert (helper.name, helper.image, other.name) == ("tradewind-helper", "python:3.11-slim", "own")
     assert helper.resources.limits == {"cpu": "1"}
-    assert [each.mount_path for each in helper.volume_mounts] == ["/tmp/tradewind"]
+    assert [each.mount_path for each in helper.volume_mounts] == ["/tmp/tradewind", "/tmp"]
 
 
 @pytest.mark.parametrize(

@@ -94,13 +94,17 @@ class ManifestMaker:
         if self.isolation == "paths":
             mapping = _PathMapping(mounts)
             argv = [mapping.apply(word) for word in argv]
-            variables = {name: mapping.apply(value) for name, value in variables.items()}
+            # Those of the host are host paths already, and may lie below what is replaced.
+            variables = {
+                name: value if initial.get(name) == value else mapping.apply(value)
+                for name, value in variables.items()
+            }
             directory = mapping.apply(directory)
             variables["TRADEWIND_TERMINATION_LOG"] = f"{files}/termination"
             if mapping.apply(WORK_DIRECTORY) != WORK_DIRECTORY:
                 variables["TRADEWIND_WORKDIR"] = mapping.apply(WORK_DIRECTORY)
         else:
-            mounts = [*self._own_mounts(files), *mounts]
+            mounts = self._with_own_mounts(files, mounts)
         return {
             "name": container["name"],
             "image": container["image"],
@@ -114,13 +118,17 @@ class ManifestMaker:
             "preStop": bool((container.get("lifecycle") or {}).get("preStop")),
         }
 
-    def _own_mounts(self, files: str) -> list[dict[str, Any]]:
-        """What hides the host's directories, and what stays visible in spite of that."""
+    def _with_own_mounts(self, files: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What hides the host's directories, what stays visible in spite of that, and then the pod's own.
+
+        A volume in place of one of those directories hides it just as well, and nothing that is visible.
+        """
         hidden = [self.host.home, str(self.home.root), "/tmp", "/var/tmp"]
-        mounts = []
+        hiding = [_mount(f"{files}/tmp", "/tmp"), _mount(f"{files}/tmp", "/var/tmp")]
         if self.host.home not in ("", "/"):
-            mounts.append(_mount(f"{files}/home", self.host.home))
-        mounts += [_mount(f"{files}/tmp", "/tmp"), _mount(f"{files}/tmp", "/var/tmp")]
+            hiding.insert(0, _mount(f"{files}/home", self.host.home))
+        instead = {mount["target"]: mount for mount in given}
+        mounts = [instead.pop(mount["target"], mount) for mount in hiding]
         mounts.append(_mount(f"{files}/view/empty", str(self.home.root)))
         mounts += [
             _mount(path, path, read_only=True)
@@ -135,7 +143,7 @@ class ManifestMaker:
         mounts.append(_mount(template, template, read_only=True))
         if os.path.isdir(SERVICE_ACCOUNT):
             mounts.append(_mount(f"{files}/view/empty", SERVICE_ACCOUNT, read_only=True))
-        return mounts
+        return [*mounts, *instead.values()]
 
     def _volume_mounts(
         self,
