@@ -49,6 +49,7 @@ class Configuration:
         artifact_store_conn_id: Airflow connection by which workers reach an object store.
         cache_ttl: age in seconds from which an earlier result no longer counts; None: never.
         pod_defaults: KubernetesPodOperator arguments for all steps.
+        pod_security: level of the Pod Security Standards that pods keep to where nobody says otherwise.
         workspace_claim: fields of the spec of every workspace's volume claim.
         helper_image: image with Python, for container steps whose own image may lack it, and for importers
             that bring artifacts into a workspace.
@@ -68,12 +69,12 @@ class Configuration:
     artifact_store: str | None
     tracking: TrackingMode
     caching: bool
-        pod_security: level of the Pod Security Standards that pods keep to where nobody says otherwise.
     cache_ttl: float | None
     artifact_store_volume: Mapping[str, Any]
     artifact_store_secret: str | None
     artifact_store_conn_id: str | None
     pod_defaults: Mapping[str, Any]
+    pod_security: PodSecurity
     workspace_claim: Mapping[str, Any]
     helper_image: str
     helper_for: HelperFor
@@ -94,7 +95,6 @@ def configuration() -> Configuration:
         namespace=_text("namespace"),
         mlflow_conn_id=_text("mlflow_conn_id"),
         mlflow_tracking_uri=_text("mlflow_tracking_uri"),
-    pod_security: PodSecurity
         mlflow_pod_tracking_uri=_text("mlflow_pod_tracking_uri"),
         mlflow_ui_uri=_text("mlflow_ui_uri"),
         mlflow_token_secret=_secret("mlflow_token_secret"),
@@ -106,6 +106,7 @@ def configuration() -> Configuration:
         artifact_store_secret=_text("artifact_store_secret"),
         artifact_store_conn_id=_text("artifact_store_conn_id"),
         pod_defaults=_json_object("pod_defaults"),
+        pod_security=cast(PodSecurity, _word("pod_security", "restricted", get_args(PodSecurity))),
         workspace_claim=_json_object("workspace_claim"),
         helper_image=_text("helper_image") or "python:3.11-slim",
         helper_for=cast(HelperFor, _word("helper_for", "artifacts", get_args(HelperFor))),
@@ -129,7 +130,6 @@ def _secret(option: str) -> SecretKey | None:
         raise ConfigurationError(
             f"[{SECTION}] {option} must name a Kubernetes secret and a key in it",
             remedy="Write it as name/key, for example mlflow/token.",
-        pod_security=cast(PodSecurity, _word("pod_security", "restricted", get_args(PodSecurity))),
         )
     return SecretKey(name, key)
 

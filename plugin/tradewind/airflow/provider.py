@@ -121,6 +121,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "and steps (``steps={...}``) override them.",
         example='{"service_account_name": "pipelines", "image_pull_policy": "IfNotPresent"}',
     ),
+    "pod_security": _option(
+        "string",
+        "restricted",
+        "Level of the Pod Security Standards that pods keep to where nobody says otherwise. ``restricted``:\n"
+        "no root, no privileges, a read-only root file system with a writable ``/tmp``. ``baseline``: as the\n"
+        "image has it. Pipelines and steps override it with ``pod={'pod_security': ...}``.",
+    ),
     "workspace_claim": _option(
         "string",
         None,
@@ -139,13 +146,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "string",
         "artifacts",
         "Which container components get that init container: ``artifacts``: those with artifacts, unless\n"
-    "pod_security": _option(
-        "string",
-        "restricted",
-        "Level of the Pod Security Standards that pods keep to where nobody says otherwise. ``restricted``:\n"
-        "no root, no privileges, a read-only root file system with a writable ``/tmp``. ``baseline``: as the\n"
-        "image has it. Pipelines and steps override it with ``pod={'pod_security': ...}``.",
-    ),
         "their image is called python. ``outputs``: all with outputs, for images without even a shell.\n"
         "``nothing``: none, and a component that takes or makes artifacts needs Python in its image.",
     ),
