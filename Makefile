@@ -11,7 +11,7 @@ export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-cluster check format bench golden golden-runs golden-runs-check constraints clean
+.PHONY: docs help setup demo up test test-cluster check format bench golden golden-runs golden-runs-check constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ golden-runs: $(READY) ## run all golden pipelines and write down what they come 
 
 golden-runs-check: $(READY) ## run all golden pipelines, those compiled by older SDKs included
 	@RUNS=all $(BIN)/python -m pytest --quiet tests/e2e/test_golden_runs.py
+
+docs: $(READY) ## write docs/configuration.md anew from the provider's description
+	@$(BIN)/python docs/generate.py
 
 constraints: ## write constraints.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --output-file constraints.txt

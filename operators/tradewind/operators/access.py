@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradewind.errors import ConfigurationError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterAccess", "cluster_access", "pipeline_pod_arguments"]
 
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _HOOK_ARGUMENTS = ("in_cluster", "config_file", "cluster_context")
 
 
@@ -55,7 +58,7 @@ def cluster_access(arguments: Mapping[str, Any]) -> ClusterAccess:
     options = {name: arguments[name] for name in _HOOK_ARGUMENTS if name in arguments}
     hook = KubernetesHook(conn_id=arguments["kubernetes_conn_id"], **options)
     try:
-        namespace = arguments.get("namespace") or hook.get_namespace() or "default"
+        namespace = arguments.get("namespace") or hook.get_namespace() or _own_namespace() or "default"
         client = hook.core_v1_client
     except (AirflowException, ConfigException, OSError) as error:
         raise ConfigurationError(
@@ -63,3 +66,10 @@ def cluster_access(arguments: Mapping[str, Any]) -> ClusterAccess:
             remedy="Correct it; [tradewind] kubernetes_conn_id says which one is used.",
         ) from error
     return ClusterAccess(lambda: client, namespace)
+
+
+def _own_namespace() -> str:
+    """The namespace of the pod that this process runs in, which the pod operator falls back to as well."""
+    with contextlib.suppress(OSError):
+        return _NAMESPACE_FILE.read_text().strip()
+    return ""

@@ -19,7 +19,7 @@ from tradewind.errors import ConfigurationError
 from tradewind.operators.durations import seconds_of
 from tradewind.operators.settings import FinalStatusWords, HelperFor, PodSecurity, TrackingMode
 
-__all__ = ["Configuration", "SecretKey", "configuration"]
+__all__ = ["Configuration", "SecretKey", "checked_volume", "configuration"]
 
 SECTION = "tradewind"
 
@@ -31,10 +31,28 @@ class SecretKey:
     name: str
     key: str
 
+    @classmethod
+    def parse(cls, text: str, place: str) -> SecretKey:
+        """Read `name/key`.
 
-@dataclass(frozen=True, slots=True)
+        Args:
+            place: where it stands, for the message.
+
+        Raises:
+            ConfigurationError: it is something else.
+        """
+        name, slash, key = text.partition("/")
+        if not (name and slash and key) or "/" in key:
+            raise ConfigurationError(
+                f"{place} must name a Kubernetes secret and a key in it",
+                remedy="Write it as name/key, for example mlflow/token.",
+            )
+        return cls(name, key)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Configuration:
-    """What the deployment says.
+    """What the deployment says. There is one at a time, so that it may be the key of what is derived from it.
 
     Attributes:
         kubernetes_conn_id, namespace: where steps run, unless the pipeline says otherwise.
@@ -43,6 +61,7 @@ class Configuration:
         mlflow_pod_tracking_uri: MLflow as pods reach it; None: the same.
         mlflow_ui_uri: MLflow as people reach it, for links; None: as workers do.
         mlflow_token_secret: where pods find a token for MLflow.
+        mlflow_login_secret: Kubernetes secret where pods find `username` and `password` for MLflow.
         artifact_store: URI; None: MLflow's.
         artifact_store_volume: of a `file://` store: a volume of a pod's spec with `mountPath`; empty: none.
         artifact_store_secret: Kubernetes secret whose keys pods get as variables, for an object store.
@@ -66,6 +85,7 @@ class Configuration:
     mlflow_pod_tracking_uri: str | None
     mlflow_ui_uri: str | None
     mlflow_token_secret: SecretKey | None
+    mlflow_login_secret: str | None
     artifact_store: str | None
     tracking: TrackingMode
     caching: bool
@@ -98,11 +118,14 @@ def configuration() -> Configuration:
         mlflow_pod_tracking_uri=_text("mlflow_pod_tracking_uri"),
         mlflow_ui_uri=_text("mlflow_ui_uri"),
         mlflow_token_secret=_secret("mlflow_token_secret"),
+        mlflow_login_secret=_text("mlflow_login_secret"),
         artifact_store=_text("artifact_store"),
         tracking=cast(TrackingMode, _word("tracking", "on", get_args(TrackingMode))),
         caching=bool(conf.getboolean(SECTION, "caching", fallback=True)),
         cache_ttl=_duration("cache_ttl"),
-        artifact_store_volume=_volume("artifact_store_volume"),
+        artifact_store_volume=checked_volume(
+            _json_object("artifact_store_volume"), f"[{SECTION}] artifact_store_volume"
+        ),
         artifact_store_secret=_text("artifact_store_secret"),
         artifact_store_conn_id=_text("artifact_store_conn_id"),
         pod_defaults=_json_object("pod_defaults"),
@@ -123,15 +146,7 @@ def _text(option: str) -> str | None:
 
 def _secret(option: str) -> SecretKey | None:
     value = _text(option)
-    if value is None:
-        return None
-    name, slash, key = value.partition("/")
-    if not (name and slash and key) or "/" in key:
-        raise ConfigurationError(
-            f"[{SECTION}] {option} must name a Kubernetes secret and a key in it",
-            remedy="Write it as name/key, for example mlflow/token.",
-        )
-    return SecretKey(name, key)
+    return None if value is None else SecretKey.parse(value, f"[{SECTION}] {option}")
 
 
 def _duration(option: str) -> float | None:
@@ -139,13 +154,20 @@ def _duration(option: str) -> float | None:
     return None if value is None else seconds_of(value, f"[{SECTION}] {option}")
 
 
-def _volume(option: str) -> Mapping[str, Any]:
-    value = _json_object(option)
+def checked_volume(value: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """Return a volume of a pod's spec that has a `mountPath`, or nothing at all.
+
+    Args:
+        place: where it stands, for the message.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
     kinds = value.keys() - {"name", "mountPath"}
     path = str(value.get("mountPath") or "")
     if value and (len(kinds) != 1 or not path.startswith("/")):
         raise ConfigurationError(
-            f"[{SECTION}] {option} must be one volume of a pod, with its mountPath",
+            f"{place} must be one volume of a pod, with its mountPath",
             remedy='For example {"mountPath": "/data", "persistentVolumeClaim": {"claimName": "data"}}.',
         )
     return value

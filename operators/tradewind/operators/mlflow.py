@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from tradewind.errors import ConfigurationError, TradewindError
-from tradewind.operators.configuration import Configuration, configuration
+from tradewind.operators.configuration import Configuration, SecretKey, configuration
+from tradewind.operators.connections import connection, extra_text, place_of
 from tradewind.operators.settings import RunSettings, TrackingMode
 
 if TYPE_CHECKING:
-    from tradewind.tracking import TrackedRun, Tracker
+    from tradewind.tracking import MlflowRest, TrackedRun, Tracker
 
 __all__ = ["MlflowAccess", "Tracking", "parent_run"]
 
@@ -30,7 +31,13 @@ STEP_BUDGET_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class MlflowAccess:
-    """An MLflow server: its address for workers, pods and people, and the workers' credentials."""
+    """An MLflow server: its address for workers, pods and people, and who gets which credentials.
+
+    Attributes:
+        uri, pod_uri, ui_uri: as workers, pods and people reach it.
+        token, username, password: of the workers; they never leave this process.
+        pod_secrets: variables that pods take from Kubernetes secrets.
+    """
 
     uri: str
     pod_uri: str
@@ -38,6 +45,7 @@ class MlflowAccess:
     token: str | None = None
     username: str | None = None
     password: str | None = None
+    pod_secrets: Mapping[str, SecretKey] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"MlflowAccess({self.uri!r})"
@@ -49,12 +57,9 @@ class MlflowAccess:
         Raises:
             ConfigurationError: the connection does not exist or names no host.
         """
-        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-        username = os.environ.get("MLFLOW_TRACKING_USERNAME")
-        password = os.environ.get("MLFLOW_TRACKING_PASSWORD")
-        uri = settings.mlflow_tracking_uri
         if settings.mlflow_conn_id:
-            uri, username, password, token = _connection(settings.mlflow_conn_id)
+            return cls.of(connection(settings.mlflow_conn_id, "mlflow_conn_id"), settings)
+        uri = settings.mlflow_tracking_uri
         if not uri:
             return None
         plain = _without_credentials(uri)
@@ -62,49 +67,81 @@ class MlflowAccess:
             uri=uri,
             pod_uri=settings.mlflow_pod_tracking_uri or plain,
             ui_uri=settings.mlflow_ui_uri or plain,
-            token=token,
-            username=username,
-            password=password,
+            token=os.environ.get("MLFLOW_TRACKING_TOKEN"),
+            username=os.environ.get("MLFLOW_TRACKING_USERNAME"),
+            password=os.environ.get("MLFLOW_TRACKING_PASSWORD"),
+            pod_secrets=_pod_secrets(settings.mlflow_token_secret, settings.mlflow_login_secret),
         )
 
-    def tracker(self, budget_seconds: float) -> Tracker:
-        """Return a tracker that gives up on a call after `budget_seconds`."""
-        from tradewind.tracking import MlflowRest, Tracker
+    @classmethod
+    def of(cls, given: Any, settings: Configuration) -> MlflowAccess:
+        """Return the server of an Airflow connection.
 
-        rest = MlflowRest(
+        Args:
+            given: a connection; of the type `tradewind_mlflow` for the fields that others do not have.
+            settings: of the deployment, for what the connection does not say.
+
+        Raises:
+            ConfigurationError: it names no host, or a field is wrong.
+        """
+        uri = _address(given)
+        plain = _without_credentials(uri)
+        token = extra_text(given, "token_secret")
+        token_secret = SecretKey.parse(token, place_of(given, "token_secret")) if token else None
+        return cls(
+            uri=uri,
+            pod_uri=extra_text(given, "pod_tracking_uri") or settings.mlflow_pod_tracking_uri or plain,
+            ui_uri=extra_text(given, "ui_uri") or settings.mlflow_ui_uri or plain,
+            token=None if given.login else given.password or None,
+            username=given.login or None,
+            password=(given.password or "") if given.login else None,
+            pod_secrets=_pod_secrets(
+                token_secret or settings.mlflow_token_secret,
+                extra_text(given, "login_secret") or settings.mlflow_login_secret,
+            ),
+        )
+
+    def rest(self, budget_seconds: float) -> MlflowRest:
+        """Return a client of the server's REST API that gives up on a call after `budget_seconds`."""
+        from tradewind.tracking import MlflowRest
+
+        return MlflowRest(
             self.uri,
             token=self.token,
             username=self.username,
             password=self.password,
             timeout_seconds=budget_seconds,
             budget_seconds=budget_seconds,
+            # The variable of MLflow's own client, which the artifact store reads, too.
+            ca_file=os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"),
         )
-        return Tracker(rest)
+
+    def tracker(self, budget_seconds: float) -> Tracker:
+        """Return a tracker that gives up on a call after `budget_seconds`."""
+        from tradewind.tracking import Tracker
+
+        return Tracker(self.rest(budget_seconds))
 
 
-def _connection(conn_id: str) -> tuple[str, str | None, str | None, str | None]:
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
+def _pod_secrets(token: SecretKey | None, login: str | None) -> dict[str, SecretKey]:
+    secrets = {"MLFLOW_TRACKING_TOKEN": token} if token else {}
+    if login:
+        secrets["MLFLOW_TRACKING_USERNAME"] = SecretKey(login, "username")
+        secrets["MLFLOW_TRACKING_PASSWORD"] = SecretKey(login, "password")
+    return secrets
 
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
-        raise ConfigurationError(
-            f"the Airflow connection {conn_id!r} of [tradewind] mlflow_conn_id does not exist",
-            remedy="Create it, or unset the option.",
-        ) from error
-    if not connection.host:
-        raise ConfigurationError(f"the Airflow connection {conn_id!r} names no host")
-    host = str(connection.host)
+
+def _address(given: Any) -> str:
+    if not given.host:
+        raise ConfigurationError(f"the Airflow connection {given.conn_id!r} names no host")
+    host = str(given.host)
     if "://" not in host:
-        scheme = connection.schema or ("https" if connection.port == 443 else "http")
+        scheme = given.schema or ("https" if given.port == 443 else "http")
         host = f"{scheme}://{host}"
-    if connection.port and not urlsplit(host).port:
+    if given.port and not urlsplit(host).port:
         parts = urlsplit(host)
-        host = urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
-    if connection.login:
-        return host, connection.login, connection.password or "", None
-    return host, None, None, connection.password or None
+        host = urlunsplit(parts._replace(netloc=f"{parts.netloc}:{given.port}"))
+    return host
 
 
 def _without_credentials(uri: str) -> str:

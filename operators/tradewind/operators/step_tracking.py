@@ -74,6 +74,8 @@ class StepTracking:
         self._ti = ti
         self._path = path
         self._try_number = int(ti.try_number)
+        self._resumed = False
+        self._described = False
         self._start_ms = int(time.time() * 1000)
         self._facts = facts
         self._tracking = Tracking.of(pipeline, operator.log) if facts.tracking is not None else None
@@ -83,14 +85,20 @@ class StepTracking:
         """The MLflow run of the pipeline run; made now, if MLflow was away when the run began."""
         return parent_run(self._tracking, self._facts.tracking or {}) if self._tracking is not None else None
 
+    @cached_property
+    def _access(self) -> MlflowAccess | None:
+        """The MLflow server, which keeps artifacts even of runs that are not tracked."""
+        return self._tracking.access if self._tracking else MlflowAccess.configured(configuration())
+
     # --- begin ----------------------------------------------------------------------------------------------
 
     def continue_try(self, try_number: int) -> None:
         """The pod of an earlier try goes on: so does that try's record."""
         self._try_number = try_number
+        self._resumed = True
 
     def begin(self) -> None:
-        """Make the step's MLflow run.
+        """Make the step's MLflow run, before its pod.
 
         Raises:
             TradewindError: MLflow is away and tracking is required.
@@ -109,10 +117,30 @@ class StepTracking:
             tracking.attempt("the run's new state", lambda tracker: tracker.reopen_run(parent))
         self.run = tracking.attempt(
             "the begin of the step",
-            lambda tracker: tracker.begin_step(record, parent, model_outputs=models),
+            lambda tracker: tracker.begin_step(record, parent, model_outputs=models, resumed=self._resumed),
         )
         if self.run is not None:
             self._set_links(self.run.experiment_id, self.run.run_id)
+
+    def describe(self) -> None:
+        """Write the step's parameters, while its pod starts.
+
+        Raises:
+            TradewindError: MLflow is away and tracking is required.
+        """
+        run = self.run
+        if self._tracking is None or run is None:
+            return
+        record = self._record("RUNNING")
+        found = self._tracking.attempt(
+            "the parameters of the step", lambda tracker: tracker.describe_step(record, run)
+        )
+        if found is None:
+            return
+        self._described = True
+        if found.run_id != run.run_id:
+            self._set_links(found.experiment_id, found.run_id)
+        self.run = found
 
     def announce(self) -> None:
         """Show the step's MLflow run while it runs. When it has ended, Airflow pushes the links itself."""
@@ -121,7 +149,7 @@ class StepTracking:
 
     def pod_environment(self) -> dict[str, str]:
         """Return the variables by which the pod reaches MLflow and the step's run."""
-        access = self._tracking.access if self._tracking else MlflowAccess.configured(configuration())
+        access = self._access
         if access is None:
             return {}
         if self.run is None:
@@ -132,8 +160,7 @@ class StepTracking:
 
     def pod_secrets(self) -> dict[str, SecretKey]:
         """Return the variables that the pod takes from Kubernetes secrets."""
-        secret = configuration().mlflow_token_secret
-        return {"MLFLOW_TRACKING_TOKEN": secret} if secret else {}
+        return dict(self._access.pod_secrets) if self._access is not None else {}
 
     # --- end ------------------------------------------------------------------------------------------------
 
@@ -214,7 +241,10 @@ class StepTracking:
             begun = run
 
             def finish(tracker: Tracker) -> bool:
-                tracker.finish_step(record, begun, parent)
+                if self._described:
+                    tracker.finish_step(record, begun, parent)
+                else:
+                    tracker.write_step(record, parent, begun)
                 return True
 
             if self._tracking.attempt("the end of the step", finish) is None:

@@ -13,7 +13,8 @@ from tradewind.errors import ConfigurationError
 from tradewind.operators.configuration import configuration
 from tradewind.operators.mlflow import MlflowAccess
 from tradewind.operators.settings import MLFLOW_STORE, RunSettings
-from tradewind.operators.store_access import connection_environment, is_mounted, pod_access
+from tradewind.operators.store_access import is_mounted, pod_access
+from tradewind.operators.store_settings import connection_environment, store_settings
 from tradewind.runtime.stores import scheme_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Places:
 
 def _configured(pipeline: RunSettings) -> str | None:
     """The store's URI, None for MLflow's: as the DAG has it, else the pipeline, else the deployment."""
-    chosen = pipeline.artifact_store or pipeline.pipeline_root or configuration().artifact_store
+    chosen = pipeline.artifact_store or pipeline.pipeline_root or store_settings().uri
     return None if chosen == MLFLOW_STORE else chosen
 
 
@@ -165,7 +166,7 @@ def store_environment(root: str | None = None) -> dict[str, str]:
             "MLFLOW_TRACKING_PASSWORD": access.password,
         }
         environ |= {name: value for name, value in wanted.items() if value}
-    return environ | connection_environment(root or configuration().artifact_store)
+    return environ | connection_environment(root or store_settings().uri)
 
 
 def fetch(uri: str) -> bytes:

@@ -1,13 +1,15 @@
 """What Airflow's provider manager learns about Tradewind: its name, links and the `[tradewind]` section.
 
 Airflow calls `get_provider_info()` while it reads its configuration, before anything else of Airflow can be
-imported; this module is plain data and imports nothing. The options below are the only place where defaults
-of `[tradewind]` stand: the operators read them through Airflow's configuration.
+imported; this module is plain data and imports nothing but more of it. The options below are the only place
+where defaults of `[tradewind]` stand: the operators read them through Airflow's configuration.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from tradewind.airflow.connection_types import CONNECTION_TYPES
 
 __all__ = ["get_provider_info"]
 
@@ -33,12 +35,19 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "kubernetes_default",
         "Airflow connection of the cluster where steps run, unless a pipeline names its own.",
     ),
-    "namespace": _option("string", "default", "Kubernetes namespace of the steps' pods."),
+    "namespace": _option(
+        "string",
+        None,
+        "Kubernetes namespace of the steps' pods, unless a pipeline names its own. Default: that of the\n"
+        "Kubernetes connection; where it has none, the one that Airflow's own pod is in, or ``default``.",
+        example="pipelines",
+    ),
     "mlflow_conn_id": _option(
         "string",
         None,
-        "Airflow connection of the MLflow server: host, and login and password or a token as password. Its\n"
-        "credentials stay with Airflow; pods get theirs from ``mlflow_token_secret``.",
+        "Airflow connection of the MLflow server, of the type ``tradewind_mlflow``: tracking URI, and user\n"
+        "and password or a token as password. Its credentials stay with Airflow; pods get theirs from\n"
+        "Kubernetes secrets. What it says goes before the options below.",
         example="mlflow_default",
     ),
     "mlflow_tracking_uri": _option(
@@ -68,6 +77,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "it; Tradewind never reads it.",
         example="mlflow/token",
     ),
+    "mlflow_login_secret": _option(
+        "string",
+        None,
+        "Kubernetes secret in the pods' namespace with the keys ``username`` and ``password``, for an\n"
+        "MLflow server with basic authentication. Pods refer to it; Tradewind never reads it.",
+        example="mlflow-login",
+    ),
     "artifact_store": _option(
         "string",
         None,
@@ -91,9 +107,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "artifact_store_conn_id": _option(
         "string",
         None,
-        "For an object store: Airflow connection (aws, google_cloud_platform, wasb or adls) by which\n"
-        "workers reach it. Default: what the environment of the workers gives.",
-        example="aws_default",
+        "Airflow connection of the artifact store. One of the type ``tradewind_artifact_store`` says all\n"
+        "that the three options above say, and goes before them. One of the type ``aws``,\n"
+        "``google_cloud_platform``, ``wasb`` or ``adls`` holds the credentials of workers only. Default:\n"
+        "workers use what their environment gives.",
+        example="artifact_store_default",
     ),
     "tracking": _option(
         "string",
@@ -182,6 +200,8 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Tradewind",
         "description": "Kubeflow Pipelines as Airflow DAGs of Kubernetes pods, tracked in MLflow.",
         "integrations": [{"integration-name": "Tradewind", "tags": ["software"]}],
+        "hooks": [{"integration-name": "Tradewind", "python-modules": ["tradewind.airflow.hooks"]}],
+        "connection-types": CONNECTION_TYPES,
         "operators": [{"integration-name": "Tradewind", "python-modules": ["tradewind.operators.step"]}],
         "extra-links": [
             "tradewind.operators.links.MlflowRunLink",

@@ -51,7 +51,7 @@ def _findings(cluster: str) -> Iterator[Finding]:
     if state is not None:
         yield from stack_findings(Home.default(), state, cluster)
     elif own_airflow:
-        yield from configured_findings()
+        yield from configured_findings(cluster)
     else:
         yield from local_findings(Home.default(), cluster)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 from tradewind.cli.airflow_api import AirflowApi
-from tradewind.cli.clusters import choose_cluster
+from tradewind.cli.clusters import choose_cluster, client_of
 from tradewind.cli.findings import Finding, guarded
 from tradewind.local.stack import USER, Home, StackState, read_password
 from tradewind.local.stack.ports import DEFAULT_PORTS, is_free
+
+if TYPE_CHECKING:
+    from tradewind.operators.mlflow import MlflowAccess
 
 __all__ = ["configured_findings", "local_findings", "stack_findings"]
 
@@ -37,13 +38,16 @@ def stack_findings(home: Home, state: StackState, cluster: str) -> Iterator[Find
     api = AirflowApi(addresses.airflow, USER, read_password(home))
     yield guarded("Airflow", lambda: _airflow(api))
     yield guarded("DAG files", lambda: _dag_files(api))
-    yield guarded("MLflow", lambda: _mlflow_answers(addresses.mlflow))
-    yield guarded("MLflow artifacts", lambda: _mlflow_writable(addresses.mlflow))
+    from tradewind.operators.mlflow import MlflowAccess
+
+    mlflow = MlflowAccess(addresses.mlflow, addresses.mlflow, addresses.mlflow)
+    yield guarded("MLflow", lambda: _mlflow_answers(mlflow))
+    yield guarded("MLflow artifacts", lambda: _mlflow_writable(mlflow))
     choice = choose_cluster(cluster)
     kubeconfig, context = (
         (choice.kubeconfig, choice.context) if choice else (addresses.kubeconfig, addresses.context)
     )
-    yield from _cluster(lambda: _client_of_file(kubeconfig, context), "default", str(kubeconfig))
+    yield from _cluster(lambda: (client_of(kubeconfig, context), "default"), str(kubeconfig))
 
 
 def local_findings(home: Home, cluster: str) -> Iterator[Finding]:
@@ -61,40 +65,41 @@ def local_findings(home: Home, cluster: str) -> Iterator[Finding]:
     choice = choose_cluster(cluster)
     if choice is not None:
         where = f"{choice.kubeconfig} {choice.context}".strip()
-        yield from _cluster(lambda: _client_of_file(choice.kubeconfig, choice.context), "default", where)
+        yield from _cluster(lambda: (client_of(choice.kubeconfig, choice.context), "default"), where)
     yield Finding("stack", True, "does not run; tradewind up starts it, tradewind run brings its own")
 
 
-def configured_findings() -> Iterator[Finding]:
-    """The Airflow that this shell is configured for: its `[tradewind]` section and what that names."""
+def configured_findings(cluster: str = "") -> Iterator[Finding]:
+    """The Airflow that this shell is configured for: its `[tradewind]` section and what that names.
+
+    Args:
+        cluster: Airflow connection of another cluster than the configured one; empty: that one.
+    """
     from tradewind.operators.configuration import configuration
     from tradewind.operators.mlflow import MlflowAccess
+    from tradewind.operators.store_settings import store_settings
 
     found: list[Any] = []
 
     def configured() -> Finding:
         settings = configuration()
-        found.extend([settings, MlflowAccess.configured(settings)])
+        found.extend([settings, MlflowAccess.configured(settings), store_settings()])
         return Finding("[tradewind] configuration", True, f"read from {os.environ['AIRFLOW_HOME']}")
 
     yield guarded("[tradewind] configuration", configured)
     if not found:
         return
-    settings, mlflow = found
+    settings, mlflow, store = found
     if mlflow is None:
         remedy = "Set mlflow_tracking_uri or mlflow_conn_id, or tracking = off."
         yield Finding("MLflow", settings.tracking == "off", "no server is configured", remedy)
     else:
-        credentials = {"token": mlflow.token, "username": mlflow.username, "password": mlflow.password}
-        yield guarded("MLflow", lambda: _mlflow_answers(mlflow.uri, **credentials))
-        if not settings.artifact_store:
-            yield guarded("MLflow artifacts", lambda: _mlflow_writable(mlflow.uri, **credentials))
-    if settings.artifact_store:
-        yield guarded("artifact store", lambda: _store_writable(settings.artifact_store))
-    connection = settings.kubernetes_conn_id
-    yield from _cluster(
-        lambda: _client_of_connection(connection), settings.namespace or "default", connection
-    )
+        yield guarded("MLflow", lambda: _mlflow_answers(mlflow))
+        if not store.uri:
+            yield guarded("MLflow artifacts", lambda: _mlflow_writable(mlflow))
+    if store.uri:
+        yield guarded("artifact store", lambda: _store_writable(store.uri))
+    yield from _cluster(lambda: _configured_cluster(cluster), cluster or settings.kubernetes_conn_id)
 
 
 # --- Airflow and MLflow -----------------------------------------------------------------------------------
@@ -118,54 +123,50 @@ def _dag_files(api: AirflowApi) -> Finding:
     return Finding("DAG files", False, "; ".join(lines), remedy)
 
 
-def _mlflow_answers(uri: str, **credentials: Any) -> Finding:
-    from tradewind.tracking import MlflowRest
+def _mlflow_answers(access: MlflowAccess) -> Finding:
+    from tradewind.operators.probes import mlflow_answers
 
-    rest = MlflowRest(uri, budget_seconds=_TIMEOUT_SECONDS, **credentials)
-    rest.post("experiments/search", {"max_results": 1})
-    return Finding("MLflow", True, rest.uri)
+    return Finding("MLflow", True, mlflow_answers(access))
 
 
-def _mlflow_writable(uri: str, **credentials: Any) -> Finding:
-    """Writes a file through the artifact proxy, as pods do, and removes it."""
-    from tradewind.tracking import MlflowRest
+def _mlflow_writable(access: MlflowAccess) -> Finding:
+    from tradewind.operators.probes import mlflow_keeps_artifacts
 
-    rest = MlflowRest(uri, budget_seconds=_TIMEOUT_SECONDS, **credentials)
-    path = f"tradewind-check-{uuid4()}"
-    rest.put_artifact(path, b"written by tradewind check", "text/plain")
-    rest.send("DELETE", f"/api/2.0/mlflow-artifacts/artifacts/{path}", None, "")
+    mlflow_keeps_artifacts(access)
     return Finding("MLflow artifacts", True, "can be written through the server")
 
 
 def _store_writable(root: str) -> Finding:
-    """Writes and removes a file as a worker can; what pods can is up to their own credentials."""
-    from tradewind.artifacts import ArtifactStore
+    """As a worker can; what pods can is up to their own credentials."""
+    from tradewind.operators.probes import store_writable
     from tradewind.operators.storage import store_environment
 
-    store = ArtifactStore(store_environment(root), timeout_seconds=_TIMEOUT_SECONDS)
-    uri = store.child(root, f".tradewind/check-{uuid4()}")
-    store.write(uri, b"written by tradewind check")
-    store.delete(uri)
+    store_writable(root, store_environment(root))
     return Finding("artifact store", True, f"workers can write to {root}")
 
 
 # --- the cluster ------------------------------------------------------------------------------------------
 
 
-def _cluster(connect: Any, namespace: str, where: str) -> Iterator[Finding]:
-    """Whether the cluster answers, and allows what a step's operator does."""
-    clients: list[Any] = []
+def _cluster(connect: Callable[[], tuple[Any, str]], where: str) -> Iterator[Finding]:
+    """Whether the cluster answers, and allows what a step's operator does.
+
+    Args:
+        connect: gives a client and the namespace of the pods.
+        where: the cluster's name, for the line.
+    """
+    found: list[tuple[Any, str]] = []
 
     def reachable() -> Finding:
         from kubernetes.client import VersionApi
 
-        client = connect()
+        client, namespace = connect()
         version = _ask(client, lambda: VersionApi(client).get_code(_request_timeout=_TIMEOUT_SECONDS))
-        clients.append(client)
+        found.append((client, namespace))
         return Finding("cluster", True, f"Kubernetes {version.git_version} ({where})")
 
     yield guarded("cluster", reachable)
-    for client in clients:
+    for client, namespace in found:
         refused = [words for words in map(_words, _RIGHTS) if not _allowed(client, namespace, words)]
         detail = f"pods in namespace {namespace}"
         if refused:
@@ -212,30 +213,10 @@ def _ask(client: Any, call: Callable[[], Any]) -> Any:
         raise UnreachableError(message, remedy="Check the address, and that the cluster runs.") from error
 
 
-def _client_of_file(kubeconfig: Path, context: str) -> Any:
-    from kubernetes.config import ConfigException, new_client_from_config
+def _configured_cluster(connection: str) -> tuple[Any, str]:
+    """The client and the namespace of an Airflow connection, as steps have them."""
+    from tradewind.operators.access import cluster_access, pipeline_pod_arguments
+    from tradewind.operators.settings import RunSettings
 
-    from tradewind.errors import ConfigurationError
-
-    try:
-        client = new_client_from_config(str(kubeconfig), context=context or None)
-    except ConfigException as error:
-        raise ConfigurationError(
-            f"{kubeconfig}: {error}", remedy="Give a kubeconfig that kubectl can use."
-        ) from error
-    client.configuration.retries = False
-    return client
-
-
-def _client_of_connection(connection: str) -> Any:
-    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-    from airflow.sdk.exceptions import AirflowException
-    from kubernetes.config import ConfigException
-
-    from tradewind.errors import ConfigurationError
-
-    try:
-        return KubernetesHook(conn_id=connection).get_conn()
-    except (AirflowException, ConfigException) as error:
-        remedy = "Make the connection in Airflow, or name another one in [tradewind] kubernetes_conn_id."
-        raise ConfigurationError(f"connection {connection!r}: {error}", remedy=remedy) from error
+    access = cluster_access(pipeline_pod_arguments(RunSettings(pipeline="", cluster=connection or None)))
+    return access.client().api_client, access.namespace

@@ -15,6 +15,7 @@ from typing import Any
 
 from tradewind.cli.cache_options import add_cache_command
 from tradewind.cli.exits import ExitCode, exit_code_of
+from tradewind.cli.sweep_options import add_sweep_command
 from tradewind.errors import TradewindError
 
 __all__ = ["main"]
@@ -27,6 +28,7 @@ examples:
   tradewind check dags/breast_cancer.py               what would run, or everything that is wrong
   tradewind compile pipeline.py -o pipeline.yaml      for Kubeflow, or for pipeline_dag("pipeline.yaml")
   tradewind cache list                                results that later runs use again
+  tradewind sweep                                     what a lost deployment left behind
 
 exit codes:
   0    it worked
@@ -84,6 +86,7 @@ _ACTIONS = {
     "up": ("tradewind.cli.up", "keep_up"),
     "check": ("tradewind.cli.check", "check"),
     "cache": ("tradewind.cli.cache", "cache"),
+    "sweep": ("tradewind.cli.sweep", "sweep"),
 }
 
 
@@ -143,7 +146,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="show everything about each step: where its inputs come from, conditions, order",
     )
-    check.add_argument("--cluster", default="", metavar="NAME|KUBECONFIG", help="as in tradewind run")
+    check.add_argument(
+        "--cluster",
+        default="",
+        metavar="NAME|KUBECONFIG",
+        help="as in tradewind run; an Airflow connection where AIRFLOW_HOME is set",
+    )
 
     compiled = _command(commands, "compile", "compile a pipeline to YAML", _COMPILE)
     _file(compiled)
@@ -151,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", required=True, metavar="FILE", help="file to write; -: standard output"
     )
     add_cache_command(commands)
+    add_sweep_command(commands)
     return parser
 
 

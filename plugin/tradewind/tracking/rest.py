@@ -221,7 +221,7 @@ class MlflowRest:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise ConfigurationError(
                     f"The certificate of {self.uri} is not trusted: {error}.",
-                    remedy="Give the CA's certificate, in SSL_CERT_FILE or as ca_file.",
+                    remedy="Give the CA's certificate, in SSL_CERT_FILE or MLFLOW_TRACKING_SERVER_CERT_PATH.",
                 ) from error
             return f"cannot be reached: {error or type(error).__name__}"
         if answer.status < 300:
