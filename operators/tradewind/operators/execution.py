@@ -1,7 +1,7 @@
 """One try of a step, from its inputs to its XCom.
 
 In this order, so that nothing is waited for that is not needed yet: conditions, inputs, cache, MLflow's run
-(its id goes into the pod), pod; the links while the pod runs, if it takes its time. A skipped step, a cache
+(its id goes into the pod), pod; the run's parameters while the pod starts, the links if it takes its time. A skipped step, a cache
 hit and an importer end before anything of Kubernetes is imported. What MLflow could not take is parked in
 XCom for `run_end`.
 """
@@ -218,6 +218,7 @@ class StepExecution:
         assert pod is not None
         try:
             pod.launch()
+            tracking.describe()
             outcome = pod.observe(on_long=tracking.announce)
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)

@@ -41,6 +41,8 @@ class TrackedRun(_Data):
         artifact_uri: root of the run's artifacts, `mlflow-artifacts:/1/<run>/artifacts`.
         group: value of the tag `tradewind.run`, the same on all runs that belong to one pipeline run.
         models: artifact root of each logged model, by the name of the step's output.
+        created: value of the tag `tradewind.created` of a run that was made just now, without a look whether
+            it is the only one; else empty.
     """
 
     experiment_id: str
@@ -48,6 +50,7 @@ class TrackedRun(_Data):
     artifact_uri: str = ""
     group: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 `runs/create` gives every caller a new run, also the caller whose first answer was lost on the way. So every
 run carries its key as a tag and the moment before its creation as another. Whoever creates one looks again
 afterwards, and of several all but one are deleted by those who made them (see `_settled`). Steps create first
-and look afterwards (almost always there is nothing to find), everything else looks first.
+and look when their pod is starting (almost always there is nothing to find), everything else looks first.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ class FoundRun:
     status: str
     tags: Mapping[str, str]
     new: bool = False
+    name: str = ""
+    start_ms: int = 0
 
     @classmethod
     def of(cls, run: Mapping[str, Any], *, new: bool = False) -> FoundRun:
@@ -52,6 +54,8 @@ class FoundRun:
             status=info.get("status", "RUNNING"),
             tags=pairs(run.get("data", {}).get("tags")),
             new=new,
+            name=info.get("run_name", ""),
+            start_ms=int(info.get("start_time") or 0),
         )
 
 
@@ -100,11 +104,15 @@ class Runs:
                 raise
             return found
 
-    def search(self, experiment_id: str, condition: str) -> list[FoundRun]:
-        """All active runs that fulfil `condition` (MLflow's filter syntax), oldest first."""
+    def search(self, experiment_id: str | Sequence[str], condition: str) -> list[FoundRun]:
+        """All active runs that fulfil `condition` (MLflow's filter syntax), oldest first.
+
+        Args:
+            experiment_id: of one experiment, or of several.
+        """
         found: list[FoundRun] = []
         query: dict[str, Any] = {
-            "experiment_ids": [experiment_id],
+            "experiment_ids": [experiment_id] if isinstance(experiment_id, str) else list(experiment_id),
             "filter": condition,
             "max_results": _PAGE,
             "run_view_type": "ACTIVE_ONLY",
@@ -143,27 +151,54 @@ class Runs:
         """
         if look_first and (found := self._settled(experiment_id, key, "")):
             return found
-        created = f"{time.time_ns():020d}"
-        body = {
-            "experiment_id": experiment_id,
-            "run_name": names.cut(name, names.MAX_KEY),
-            "start_time": start_ms or int(time.time() * 1000),
-            "tags": items({**tags, KEY_TAG: key, CREATED_TAG: created}),
-        }
+        body = _new_run(experiment_id, key, name, start_ms, tags)
+        return self._claim(body, lost=None)
+
+    def begin(
+        self, experiment_id: str, *, key: str, name: str, start_ms: int, tags: Mapping[str, str]
+    ) -> FoundRun:
+        """Create the run of `key` and look for others of that key later, with `settle`: one call only.
+
+        Raises:
+            UnreachableError: as from `claim`.
+        """
+        body = _new_run(experiment_id, key, name, start_ms, tags)
+        try:
+            answer = self._rest.post("runs/create", body, again=False)
+        except UnreachableError as error:
+            return self._claim(body, lost=error)
+        return FoundRun.of(answer["run"], new=True)
+
+    def settle(self, begun: FoundRun) -> FoundRun:
+        """The run that counts, after `begin` made one: almost always that one.
+
+        Raises:
+            UnreachableError: nothing is known about others.
+        """
+        key, created = begun.tags[KEY_TAG], begun.tags[CREATED_TAG]
+        return self._settled(begun.experiment_id, key, created) or begun
+
+    def _claim(self, body: dict[str, Any], lost: UnreachableError | None) -> FoundRun:
+        """Create a run and look, again and again; `lost`: it was tried once, and the answer was lost."""
+        tags = pairs(body["tags"])
         for attempt in range(_CREATE_TRIES):
-            lost: UnreachableError | None = None
-            try:
-                self._rest.post("runs/create", body, again=False)
-            except UnreachableError as error:
-                lost = error
-            found = self._settled(experiment_id, key, created)
+            if attempt or lost is None:
+                lost = self._create(body)
+            found = self._settled(body["experiment_id"], tags[KEY_TAG], tags[CREATED_TAG])
             if found:
                 return found
             time.sleep(0.1 * 2**attempt)
         raise lost or UnreachableError(
-            f"MLflow at {self._rest.uri} does not find the run that it has just made ({name}).",
+            f"MLflow at {self._rest.uri} does not find the run that it has just made ({body['run_name']}).",
             remedy="Wait until the database has caught up, and try again.",
         )
+
+    def _create(self, body: dict[str, Any]) -> UnreachableError | None:
+        try:
+            self._rest.post("runs/create", body, again=False)
+        except UnreachableError as error:
+            return error
+        return None
 
     def _settled(self, experiment_id: str, key: str, created: str) -> FoundRun | None:
         """The one run of `key` that all writers agree on; None when there is none (any more).
@@ -214,6 +249,19 @@ class Runs:
         if status != "RUNNING":
             body["end_time"] = end_ms or int(time.time() * 1000)
         self._rest.post("runs/update", body)
+
+
+def _new_run(
+    experiment_id: str, key: str, name: str, start_ms: int, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    """Body of `runs/create`."""
+    now = time.time_ns()
+    return {
+        "experiment_id": experiment_id,
+        "run_name": names.cut(name, names.MAX_KEY),
+        "start_time": start_ms or now // 1_000_000,
+        "tags": items({**tags, KEY_TAG: key, CREATED_TAG: f"{now:020d}"}),
+    }
 
 
 def pairs(listed: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from tradewind.tracking import names
@@ -20,7 +21,7 @@ from tradewind.tracking.content import end_tags, numbers, run_tags, step_metrics
 from tradewind.tracking.lineage import Lineage, model_id_in, model_ids, references
 from tradewind.tracking.records import PipelineRunRecord, StepRecord, TrackedRun
 from tradewind.tracking.rest import MlflowRest, RejectedError
-from tradewind.tracking.runs import GROUP_TAG, KEY_TAG, FoundRun, Runs
+from tradewind.tracking.runs import CREATED_TAG, GROUP_TAG, KEY_TAG, FoundRun, Runs
 
 __all__ = ["Tracker"]
 
@@ -105,10 +106,15 @@ class Tracker:
             condition = f"tags.`{GROUP_TAG}` = '{run.group}' AND attributes.status = 'RUNNING'"
             for open_run in self._runs.search(run.experiment_id, condition):
                 if open_run.run_id != run.run_id:
-                    self._close(open_run, record.end_ms)
+                    self.close(open_run, record.end_ms)
             return run
 
-    def _close(self, run: FoundRun, end_ms: int | None) -> None:
+    def close(self, run: FoundRun, end_ms: int | None = None) -> None:
+        """End a run whose writer is gone: it becomes KILLED.
+
+        Args:
+            end_ms: its end; None: now.
+        """
         key = run.tags.get(KEY_TAG)
         twins = self._runs.of_key(run.experiment_id, key) if key else []
         if any(twin.run_id != run.run_id and twin.status != "RUNNING" for twin in twins):
@@ -125,27 +131,54 @@ class Tracker:
     # --- steps ------------------------------------------------------------------------------------------
 
     def begin_step(
-        self, record: StepRecord, parent: TrackedRun, *, model_outputs: Iterable[str] = ()
+        self,
+        record: StepRecord,
+        parent: TrackedRun,
+        *,
+        model_outputs: Iterable[str] = (),
+        resumed: bool = False,
     ) -> TrackedRun:
-        """Make the child run before the pod starts.
+        """Make the child run before the pod starts: with as little as the pod has to know.
 
         Args:
             parent: the pipeline run.
             model_outputs: names of the outputs of type `system.Model`, when MLflow keeps the artifacts: each
                 gets a logged model whose artifact root is in `TrackedRun.models`.
+            resumed: the step try was begun before, by another process: its run is probably there.
         """
         with self.rest.operation():
-            found = self._claim_step(record, parent, look_first=False)
-            if not found.new and found.status != "RUNNING":
-                self._runs.end(found.run_id, "RUNNING", None)
+            given = self._step_run(record, parent)
+            if resumed:
+                found = self._runs.claim(parent.experiment_id, look_first=True, **given)
+            else:
+                found = self._runs.begin(parent.experiment_id, **given)
+            self._open(found)
             models = self._lineage.announce(found, record.step, model_outputs, record.params)
-            run = replace(_tracked(found, _group(record)), models=models)
+            created = found.tags.get(CREATED_TAG, "") if found.new else ""
+            return replace(_tracked(found, _group(record)), models=models, created=created)
+
+    def describe_step(self, record: StepRecord, run: TrackedRun) -> TrackedRun:
+        """Write what `begin_step` has left, while the pod starts; returns the run that counts.
+
+        That is another one where two processes have begun the same step try at once.
+        """
+        with self.rest.operation():
+            if run.created:
+                tags = {KEY_TAG: names.digest("step", record.key), CREATED_TAG: run.created}
+                begun = FoundRun(run.experiment_id, run.run_id, run.artifact_uri, "RUNNING", tags, new=True)
+                found = self._runs.settle(begun)
+                self._open(found)
+                run = replace(run, run_id=found.run_id, artifact_uri=found.artifact_uri, created="")
             if record.params:
                 _each([lambda: self._batches.params(run.run_id, record.params)])
             return run
 
+    def _open(self, found: FoundRun) -> None:
+        if not found.new and found.status != "RUNNING":
+            self._runs.end(found.run_id, "RUNNING", None)
+
     def finish_step(self, record: StepRecord, run: TrackedRun, parent: TrackedRun) -> None:
-        """Write the end of a step try that `begin_step` began: all but the parameters."""
+        """Write the end of a step try that was begun and described: all but the parameters."""
         with self.rest.operation():
             self._finish(record, run, parent, params=False)
 
@@ -158,20 +191,20 @@ class Tracker:
         with self.rest.operation():
             if run is None:
                 # A cache hit is written once and at once; what waited has probably been begun.
-                found = self._claim_step(record, parent, look_first=record.cached_from is None)
+                look_first = record.cached_from is None
+                given = self._step_run(record, parent)
+                found = self._runs.claim(parent.experiment_id, look_first=look_first, **given)
                 run = _tracked(found, _group(record))
             self._finish(record, run, parent, params=True)
             return run
 
-    def _claim_step(self, record: StepRecord, parent: TrackedRun, *, look_first: bool) -> FoundRun:
-        return self._runs.claim(
-            parent.experiment_id,
-            key=names.digest("step", record.key),
-            name=step_name(record),
-            start_ms=record.start_ms,
-            tags={**step_tags(record, parent), GROUP_TAG: _group(record)},
-            look_first=look_first,
-        )
+    def _step_run(self, record: StepRecord, parent: TrackedRun) -> dict[str, Any]:
+        return {
+            "key": names.digest("step", record.key),
+            "name": step_name(record),
+            "start_ms": record.start_ms,
+            "tags": {**step_tags(record, parent), GROUP_TAG: _group(record)},
+        }
 
     def _finish(self, record: StepRecord, run: TrackedRun, parent: TrackedRun, *, params: bool) -> None:
         when = record.end_ms or _now()

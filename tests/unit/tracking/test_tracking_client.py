@@ -68,7 +68,7 @@ def test_the_real_client_and_the_records_see_the_same_runs(mlflow_server: Mlflow
     record = PipelineRunRecord("dag", uuid.uuid4().hex, f"client-{uuid.uuid4().hex}", "run", start_ms=START)
     parent = tracker.write_run(record)
     step = StepRecord("dag", record.run_id, "train", start_ms=START, params={"depth": 2}, uses_mlflow=True)
-    run = tracker.begin_step(step, parent, model_outputs=["model"])
+    run = tracker.describe_step(step, tracker.begin_step(step, parent, model_outputs=["model"]))
 
     user = python(USER_CODE, environment=pod_environment(mlflow_server.uri, run))
     assert user.returncode == 3, user.stderr

@@ -39,6 +39,12 @@ def step_of(record: PipelineRunRecord) -> StepRecord:
     return StepRecord(record.dag_id, record.run_id, "train", start_ms=START, params={"depth": 2})
 
 
+def begin(tracker: Tracker, record: PipelineRunRecord, parent: TrackedRun, **options: Any) -> TrackedRun:
+    """Begin a step as operators do: what the pod has to know, then the rest."""
+    step = step_of(record)
+    return tracker.describe_step(step, tracker.begin_step(step, parent, **options))
+
+
 def active_runs(rest: MlflowRest, experiment_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = rest.post("runs/search", {"experiment_ids": [experiment_id]}).get(
         "runs", []
@@ -61,7 +67,7 @@ def test_what_an_outage_kept_back_is_written_later_with_the_same_result(mlflow_o
 
     def whole(record: PipelineRunRecord, *, away: bool) -> list[dict[str, Any]]:
         parent = tracker.write_run(record)
-        run = tracker.begin_step(step_of(record), parent)
+        run = begin(tracker, record, parent)
         end = end_of(record, run)
         if away:
             mlflow_outage.stop()
@@ -101,7 +107,7 @@ def test_an_answer_lost_after_the_commit_leaves_no_duplicate(mlflow_server: Mlfl
         rest = MlflowRest(uri)
         tracker = Tracker(rest)
         parent = tracker.write_run(record)
-        run = tracker.begin_step(step_of(record), parent, model_outputs=["model"])
+        run = begin(tracker, record, parent, model_outputs=["model"])
         tracker.finish_step(end_of(record, run, model=True), run, parent)
         tracker.finish_run(replace(record, status="FINISHED", end_ms=START + 10), parent)
         rest.close()
@@ -120,7 +126,7 @@ def test_a_step_run_whose_answer_is_lost_is_found_again(mlflow_server: MlflowSer
     parent = Tracker(direct).write_run(record)
     with losing(mlflow_server.uri, "runs/create") as uri:
         rest = MlflowRest(uri)
-        run = Tracker(rest).begin_step(step_of(record), parent)
+        run = begin(Tracker(rest), record, parent)
         rest.close()
     assert {item["info"]["run_id"] for item in active_runs(direct, parent.experiment_id)} == {
         *(parent.run_id, run.run_id)
@@ -156,13 +162,11 @@ def test_a_slow_writer_gives_way_to_a_faster_one_that_came_later(mlflow_server: 
     results: list[TrackedRun] = []
     with delaying(mlflow_server.uri, "runs/create", seconds=0.7) as uri:
         slow = MlflowRest(uri)
-        thread = threading.Thread(
-            target=lambda: results.append(Tracker(slow).begin_step(step_of(record), parent))
-        )
+        thread = threading.Thread(target=lambda: results.append(begin(Tracker(slow), record, parent)))
         thread.start()
         time.sleep(0.2)
         # Starts later and is done, sure of its run, before the other's run exists.
-        fast = Tracker(direct).begin_step(step_of(record), parent)
+        fast = begin(Tracker(direct), record, parent)
         thread.join(30)
         slow.close()
     assert [run.run_id for run in results] == [fast.run_id]
@@ -176,7 +180,7 @@ def test_a_run_that_a_dead_writer_left_behind_is_no_obstacle(mlflow_server: Mlfl
     rest = MlflowRest(mlflow_server.uri)
     tracker = Tracker(rest)
     parent = tracker.write_run(record)
-    run = tracker.begin_step(step_of(record), parent)
+    run = begin(tracker, record, parent)
     tags = active_runs(rest, parent.experiment_id)[0]["data"]["tags"]
     twin = [{**tag, "value": "0"} if tag["key"] == "tradewind.created" else tag for tag in tags]
     rest.post("runs/create", {"experiment_id": parent.experiment_id, "start_time": START, "tags": twin})
@@ -197,7 +201,7 @@ def test_writers_at_once_end_in_one_run(mlflow_server: MlflowServer) -> None:
     direct = MlflowRest(mlflow_server.uri)
 
     def step() -> TrackedRun:
-        return Tracker(MlflowRest(mlflow_server.uri, budget_seconds=30)).begin_step(step_of(record), final)
+        return begin(Tracker(MlflowRest(mlflow_server.uri, budget_seconds=30)), record, final)
 
     (run_id,) = {run.run_id for run in at_once(4, step)}
     tracker = Tracker(direct)

@@ -182,7 +182,7 @@ def test_a_step_from_start_to_end(rest: MlflowRest, tracker: Tracker) -> None:
     record = run_record()
     parent = tracker.write_run(record)
     step = step_record(record, "prep.train", params={"depth": 5}, airflow_url="http://af/task")
-    run = tracker.begin_step(step, parent)
+    run = tracker.describe_step(step, tracker.begin_step(step, parent))
     seen = Seen(rest, run.run_id)
     assert (seen.status, seen.params) == ("RUNNING", {"depth": "5"})
     assert seen.tags["mlflow.parentRunId"] == parent.run_id
@@ -202,7 +202,7 @@ def test_only_the_try_that_worked_is_mirrored(rest: MlflowRest, tracker: Tracker
     record = run_record()
     parent = tracker.write_run(record)
     first = step_record(record, error="")
-    run = tracker.begin_step(first, parent)
+    run = tracker.describe_step(first, tracker.begin_step(first, parent))
     tracker.finish_step(
         done(first, "FAILED", metrics={"loss": 9.0}, error="Exit code 1\n```boom```"), run, parent
     )
@@ -213,7 +213,7 @@ def test_only_the_try_that_worked_is_mirrored(rest: MlflowRest, tracker: Tracker
     assert Seen(rest, parent.run_id).metrics == {}
 
     second = step_record(record, try_number=2)
-    again = tracker.begin_step(second, parent)
+    again = tracker.describe_step(second, tracker.begin_step(second, parent))
     tracker.finish_step(done(second, metrics={"loss": 1.0}), again, parent)
     assert again.run_id != run.run_id
     assert Seen(rest, again.run_id).info["run_name"] == "train (try 2)"
@@ -246,7 +246,7 @@ def test_writing_everything_twice_changes_nothing(rest: MlflowRest, tracker: Tra
     record = run_record(params={"rows": 1})
     parent = tracker.write_run(record)
     step = step_record(record, params={"depth": 2})
-    run = tracker.begin_step(step, parent, model_outputs=["model"])
+    run = tracker.describe_step(step, tracker.begin_step(step, parent, model_outputs=["model"]))
     model = reference("Model", planned_uri(run, "model", "system.Model"))
     data = reference("Dataset", "s3://bucket/x", digest="sha256:abc")
     end = done(step, metrics={"loss": 1.0}, artifacts={"model": [model], "data": [data]})
@@ -255,7 +255,8 @@ def test_writing_everything_twice_changes_nothing(rest: MlflowRest, tracker: Tra
     # From JSON, as it comes back from XCom, and without the run's id.
     again = StepRecord.from_dict(json.loads(json.dumps(end.to_dict())))
     assert tracker.write_step(again, TrackedRun.from_dict(parent.to_dict())).run_id == run.run_id
-    assert tracker.begin_step(step, parent, model_outputs=["model"]) == run
+    resumed = tracker.begin_step(step, parent, model_outputs=["model"], resumed=True)
+    assert tracker.describe_step(step, resumed) == run
     tracker.write_step(again, parent, run)
     assert tracker.write_run(record) == parent
     assert [rest.get("runs/get", {"run_id": item.run_id}) for item in (parent, run)] == before
@@ -303,7 +304,7 @@ def test_the_status_is_right_although_the_code_ended_its_run_itself(
     parent = tracker.write_run(record)
     step = step_record(record)
     for status in ("FAILED", "KILLED"):
-        run = tracker.begin_step(step, parent)
+        run = tracker.describe_step(step, tracker.begin_step(step, parent))
         rest.post("runs/update", {"run_id": run.run_id, "status": "FINISHED", "end_time": 1})
         tracker.finish_step(done(step, status), run, parent)
         seen = Seen(rest, run.run_id)
@@ -322,7 +323,7 @@ def test_models_are_announced_and_then_ready_or_failed(rest: MlflowRest, tracker
     record = run_record()
     parent = tracker.write_run(record)
     step = step_record(record, "prep.train", params={"depth": 5})
-    run = tracker.begin_step(step, parent, model_outputs=["best", "worst"])
+    run = tracker.describe_step(step, tracker.begin_step(step, parent, model_outputs=["best", "worst"]))
     assert set(model_statuses(rest, run.experiment_id).values()) == {"LOGGED_MODEL_PENDING"}
     uri = planned_uri(run, "best", "system.Model")
     assert uri == run.models["best"] + "/best"
@@ -344,7 +345,7 @@ def test_models_are_announced_and_then_ready_or_failed(rest: MlflowRest, tracker
 
     # The step that reads the model: its metrics are the model's, too.
     check = step_record(record, "evaluate")
-    checked = tracker.begin_step(check, parent)
+    checked = tracker.describe_step(check, tracker.begin_step(check, parent))
     tracker.finish_step(
         done(check, inputs={"model": [best]}, metrics={"f1": 0.5, "nan": float("nan")}), checked, parent
     )
@@ -357,7 +358,7 @@ def test_a_failed_step_fails_its_models(rest: MlflowRest, tracker: Tracker) -> N
     record = run_record()
     parent = tracker.write_run(record)
     step = step_record(record)
-    run = tracker.begin_step(step, parent, model_outputs=["model"])
+    run = tracker.describe_step(step, tracker.begin_step(step, parent, model_outputs=["model"]))
     tracker.finish_step(done(step, "FAILED"), run, parent)
     assert model_statuses(rest, run.experiment_id) == {"train-model": "LOGGED_MODEL_UPLOAD_FAILED"}
 
@@ -449,7 +450,7 @@ def test_a_refused_part_does_not_keep_the_rest_from_being_written(rest: MlflowRe
     record = run_record()
     parent = tracker.write_run(record)
     step = step_record(record)
-    run = tracker.begin_step(step, parent)
+    run = tracker.describe_step(step, tracker.begin_step(step, parent))
     rest.post("runs/delete", {"run_id": parent.run_id})
     with pytest.raises(RejectedError, match="active"):
         tracker.finish_step(done(step, metrics={"loss": 1.0}), run, parent)
@@ -462,7 +463,7 @@ def test_a_step_without_results_costs_few_calls(rest: MlflowRest, tracker: Track
     parent = tracker.write_run(record)
     step = step_record(record, params={"a": 1})
     before = rest.calls
-    run = tracker.begin_step(step, parent)
+    run = tracker.describe_step(step, tracker.begin_step(step, parent))
     tracker.finish_step(done(step), run, parent)
     assert rest.calls - before <= 4
     before = rest.calls
