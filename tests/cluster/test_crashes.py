@@ -234,7 +234,7 @@ def crashes(
     root = tmp_path_factory.mktemp("crashes")
     with (
         recorded_pods(real_cluster.core, real_namespace) as pods,
-        airflow_processes(root, real_cluster.kubeconfig, crash_mlflow.uri) as airflow,
+        airflow_processes(root, real_cluster.airflow(real_namespace), crash_mlflow.uri) as airflow,
     ):
         write_dag(airflow.dags, NAME, real_namespace)
         eventually(lambda: airflow.api.dag(NAME), 120, "the DAG")
