@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from urllib3.exceptions import HTTPError
 
+from tradewind.cluster.log_lines import LogCursor, Splitter
 from tradewind.cluster.refusals import RefusedError
 
 if TYPE_CHECKING:
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 
     from tradewind.cluster.pods import Pods
 
-__all__ = ["LogFollower"]
+__all__ = ["TAIL_LINES", "LogFollower"]
 
 _log = logging.getLogger(__name__)
 
 TAIL_LINES = 20
-LONGEST_LINE = 1 << 20
 PAUSE_SECONDS = 1.0
 
 
@@ -53,7 +53,7 @@ class LogFollower:
         self._sink = sink
         self._ended = threading.Event()
         self._abandoned = False
-        self._cursor = _Cursor()
+        self._cursor = LogCursor()
         self._response: BaseHTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"log-{pod}-{container}", daemon=True)
 
@@ -68,7 +68,10 @@ class LogFollower:
             False when that took longer than `seconds`; the rest is then given up.
         """
         self._ended.set()
-        self._thread.join(seconds)
+        self._thread.join(seconds / 2)
+        if self._thread.is_alive():
+            self._interrupt()  # a connection that died silently: what is missing is read by another one
+            self._thread.join(seconds / 2)
         if not self._thread.is_alive():
             return True
         self.abandon()
@@ -78,6 +81,9 @@ class LogFollower:
         """Stop reading, whatever is still to come."""
         self._abandoned = True
         self._ended.set()
+        self._interrupt()
+
+    def _interrupt(self) -> None:
         # Not close(): that would wait for the thread that is reading. What cannot be shut down (urllib3
         # before 2.3) is left to end with the process, the thread is a daemon.
         shutdown = getattr(self._response, "shutdown", None)
@@ -103,11 +109,10 @@ class LogFollower:
             self._response = self._pods.log(
                 self._pod, self.container, follow=follow, since=self._cursor.since
             )
-            for line in _lines(self._response):
-                text = self._cursor.accept(line)
-                if text is not None:
-                    self.tail.append(text)
-                    self._sink(text)
+            splitter = Splitter()
+            for chunk in self._response.stream(amt=1 << 16, decode_content=True):
+                self._pass_on(splitter.feed(chunk))
+            self._pass_on(splitter.end())
         except RefusedError as error:
             if error.status == 404:
                 self._abandoned = True
@@ -127,58 +132,9 @@ class LogFollower:
                 self._response.release_conn()
         return True
 
-
-class _Cursor:
-    """How far the log was passed on."""
-
-    def __init__(self) -> None:
-        self.since: str | None = None
-        self._time = b""
-        self._same = 0  # lines passed on that bear the last time stamp
-        self._skip = 0
-
-    def restart(self) -> None:
-        """A new stream begins, which sends the last second once more."""
-        self._skip = self._same
-
-    def accept(self, line: bytes) -> str | None:
-        """Return the line's text, None for one that was passed on before."""
-        stamp, _, text = line.partition(b" ")
-        time = _sortable(stamp)
-        if time < self._time:
-            return None
-        if time > self._time:
-            self._time, self._same, self._skip = time, 0, 0
-            self.since = stamp.decode("ascii", errors="replace")
-        elif self._skip > 0:
-            self._skip -= 1
-            return None
-        self._same += 1
-        return _shown(text)
-
-
-def _sortable(stamp: bytes) -> bytes:
-    """Return an RFC 3339 time in a form that sorts: nine digits of fraction, no zone (a node has but one)."""
-    seconds, fraction = stamp[:19], stamp[19:].rstrip(b"Z")
-    if fraction[:1] != b".":
-        return seconds
-    digits = fraction[1:].partition(b"+")[0].partition(b"-")[0]
-    return seconds + b"." + digits.ljust(9, b"0")
-
-
-def _shown(text: bytes) -> str:
-    """What a terminal would show of a line: a progress bar rewrites it with carriage returns."""
-    parts = [part for part in text.rstrip(b"\r\n").split(b"\r") if part]
-    return (parts[-1] if parts else b"").decode("utf-8", errors="backslashreplace")
-
-
-def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
-    rest = b""
-    for chunk in response.stream(amt=1 << 16, decode_content=True):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-        while len(rest) > LONGEST_LINE:  # split it, each part with the time stamp
-            yield rest[:LONGEST_LINE]
-            rest = rest.partition(b" ")[0] + b" " + rest[LONGEST_LINE:]
-    if rest:
-        yield rest
+    def _pass_on(self, lines: Iterator[bytes]) -> None:
+        for line in lines:
+            accepted = self._cursor.accept(line)
+            if accepted is not None:
+                self.tail.append(accepted.text)
+                self._sink(accepted.text)

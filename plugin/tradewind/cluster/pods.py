@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ from tradewind.cluster.refusals import MissingError, RefusedError, refusal
 from tradewind.errors import UnreachableError
 
 if TYPE_CHECKING:
-    from kubernetes.client import CoreV1Api
+    from kubernetes.client import ApiClient, Configuration, CoreV1Api
     from urllib3 import BaseHTTPResponse
 
 __all__ = ["Pod", "Pods"]
@@ -42,6 +42,7 @@ REQUEST_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 LOG_SILENCE_SECONDS = 300.0
+PAGE_SIZE = 100
 _CONTENT_TYPE = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
 
 
@@ -125,20 +126,35 @@ class Pods:
             items, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or "")
         )
 
-    def watch(self, name: str, resource_version: str, seconds: float) -> BaseHTTPResponse:
-        """Open a watch on one pod, once; the response streams JSON lines.
+    def pages(self, selector: str) -> Iterator[tuple[list[Pod], str]]:
+        """Yield the pods that a label selector selects, page by page, each with the version of the list.
+
+        The list is as it was when its first page was read, however many there are.
+        """
+        query = {"labelSelector": selector, "limit": str(PAGE_SIZE)}
+        while True:
+            page = self._json("GET", query=query)
+            metadata = page.get("metadata") or {}
+            yield list(page.get("items") or []), str(metadata.get("resourceVersion") or "")
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    def watch(self, selection: Mapping[str, str], resource_version: str, seconds: float) -> BaseHTTPResponse:
+        """Open a watch, once; the response streams JSON lines.
 
         Args:
+            selection: `fieldSelector` or `labelSelector`: which pods.
             resource_version: changes after it are sent.
             seconds: after which the server ends the watch.
 
         Raises:
             RefusedError, HTTPError, OSError: as they come; the caller repeats. Status 410: the version is too
-                old, get the pod anew.
+                old, get the pods anew.
         """
         query = {
             "watch": "true",
-            "fieldSelector": f"metadata.name={name}",
+            **selection,
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(max(1, round(seconds))),
@@ -154,10 +170,24 @@ class Pods:
         Raises:
             RefusedError, HTTPError, OSError: as they come; the caller repeats.
         """
-        query = {"container": container, "timestamps": "true", "follow": "true" if follow else "false"}
-        if since is not None:
-            query["sinceTime"] = since
-        return self._send("GET", f"{name}/log", query=query, seconds=(CONNECT_SECONDS, LOG_SILENCE_SECONDS))
+        return self._send(
+            "GET",
+            f"{name}/log",
+            query=_log_query(container, follow=follow, since=since),
+            seconds=(CONNECT_SECONDS, LOG_SILENCE_SECONDS),
+        )
+
+    def log_address(
+        self, name: str, container: str, *, follow: bool, since: str | None = None
+    ) -> tuple[str, dict[str, str]]:
+        """Return URL and headers of the request that `log` makes, for whoever makes it by other means."""
+        api = self._api()
+        query = _log_query(container, follow=follow, since=since)
+        return self._url(api, f"{name}/log", "pods", query), self._headers(api)
+
+    def client_configuration(self) -> Configuration:
+        """Return the client's configuration: the API server's address, certificates, proxy."""
+        return self._api().configuration
 
     def _json(
         self,
@@ -227,16 +257,11 @@ class Pods:
         body: Mapping[str, Any] | None = None,
         seconds: tuple[float, float] = (CONNECT_SECONDS, REQUEST_SECONDS),
     ) -> BaseHTTPResponse:
-        if self._client is None:
-            self._client = self._new_client()
-        api = self._client.api_client
-        headers = {**api.default_headers, "Accept": "application/json", "User-Agent": "tradewind"}
+        api = self._api()
+        headers = self._headers(api)
         if body is not None:
             headers["Content-Type"] = _CONTENT_TYPE[method]
-        api.update_params_for_auth(headers, [], ["BearerToken"])
-        url = f"{api.configuration.host}/api/v1/namespaces/{self.namespace}/{kind}"
-        url += f"/{path}" if path else ""
-        url += f"?{urlencode(query)}" if query else ""
+        url = self._url(api, path, kind, query)
         response = api.rest_client.pool_manager.request(
             method,
             url,
@@ -253,6 +278,26 @@ class Pods:
                 response.status, response.reason or "", payload, response.headers.get("Retry-After")
             )
         return response  # type: ignore[no-any-return]
+
+    def _api(self) -> ApiClient:
+        if self._client is None:
+            self._client = self._new_client()
+        return self._client.api_client
+
+    def _headers(self, api: ApiClient) -> dict[str, str]:
+        headers = {**api.default_headers, "Accept": "application/json", "User-Agent": "tradewind"}
+        api.update_params_for_auth(headers, [], ["BearerToken"])
+        return headers
+
+    def _url(self, api: ApiClient, path: str, kind: str, query: Mapping[str, str] | None) -> str:
+        url = f"{api.configuration.host}/api/v1/namespaces/{self.namespace}/{kind}"
+        url += f"/{path}" if path else ""
+        return url + (f"?{urlencode(query)}" if query else "")
+
+
+def _log_query(container: str, *, follow: bool, since: str | None) -> dict[str, str]:
+    query = {"container": container, "timestamps": "true", "follow": "true" if follow else "false"}
+    return query if since is None else {**query, "sinceTime": since}
 
 
 def _words(error: BaseException) -> str:

@@ -1,19 +1,21 @@
-"""Following one pod from its creation to its end, without polling and without losing it.
+"""A watch on pods that goes on whatever happens to the connection.
 
 The API server says what changes, so nobody has to ask. What makes a watch reliable is the rest: connections
-that drop, servers that restart and forget how far a watch had come (410), servers that are away for minutes.
-Each time the watch goes on from the last version it saw, or reads the pod anew where that version is gone.
+that drop, servers that restart and forget how far a watch had come (410), servers that are away for minutes,
+credentials that expire. Each time the watch goes on from the last version it saw, or reads the pods anew
+where that version is gone. Who wants to know of what is not its affair, see `tradewind.cluster.shared_watch`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import random
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -24,81 +26,153 @@ from tradewind.errors import UnreachableError
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-__all__ = ["Sight", "sights"]
+__all__ = ["WatchThread", "Watcher", "lean"]
 
 _log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 120.0
 """Longest time on one connection: what a connection that died silently can cost."""
 
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What is known about a pod at one moment.
-
-    Attributes:
-        pod: as last seen.
-        gone: it no longer exists.
-        changed: False when only the time came that the caller had asked for.
-    """
-
-    pod: Pod
-    gone: bool = False
-    changed: bool = True
+ALIVE_SECONDS = 5.0
+"""A connection that lasted this long was a sign of life, even if nothing came through it."""
 
 
-def sights(pods: Pods, pod: Pod, wake_at: Callable[[], float | None]) -> Iterator[Sight]:
-    """Yield the pod now and after each change, until it is gone; the caller stops when it has seen enough.
+class Watcher(Protocol):
+    """Who is told what a watch sees. Called in the watch's thread; must not block."""
+
+    def seen(self, watch: WatchThread, pod: Pod, gone: bool) -> None:
+        """A pod has changed, or is gone."""
+
+    def renewed(self, watch: WatchThread, pods: Mapping[str, Pod]) -> None:
+        """All pods were read anew; by uid."""
+
+    def lost(self, watch: WatchThread, error: Exception) -> None:
+        """The watch has ended: the server was away too long, or refuses."""
+
+
+class WatchThread(threading.Thread):
+    """Watches one pod, or all that a label selector selects, until it is retired or lost.
 
     Args:
         pods: the pods of the namespace.
-        pod: as it was created or read last.
-        wake_at: gives the `time.monotonic()` at which the caller wants to be woken without a change; None:
-            not.
+        watcher: is told what is seen.
+        pod: the one to watch, from its version on; None: watch many.
+        selector: of many pods; they are read first.
 
-    Raises:
-        UnreachableError: the API server was away longer than the budget of `pods`.
-        TradewindError: it refuses us for good.
+    Attributes:
+        alone: uid of the pod, when it is one.
+        ready: set when what is there has been read, and when the watch is over.
     """
-    yield Sight(pod)
-    name = pod["metadata"]["name"]
-    version = pod["metadata"]["resourceVersion"]
-    patience = _Patience(pods)
-    while True:
-        wake = wake_at()
-        seconds = WATCH_SECONDS if wake is None else min(WATCH_SECONDS, wake - time.monotonic())
-        if seconds <= 0:
-            yield Sight(pod, changed=False)
-            continue
+
+    def __init__(
+        self, pods: Pods, watcher: Watcher, *, pod: Pod | None = None, selector: str = "", lean: bool = False
+    ) -> None:
+        super().__init__(name=f"watch-{pods.namespace}", daemon=True)
+        self.alone = str(pod["metadata"]["uid"]) if pod is not None else ""
+        self.ready = threading.Event()
+        self._pods = pods
+        self._watcher = watcher
+        self._name = str(pod["metadata"]["name"]) if pod is not None else ""
+        self._selector = selector
+        self._lean = lean
+        self._version = str(pod["metadata"]["resourceVersion"]) if pod is not None else ""
+        self._retired = threading.Event()
+        self._response: BaseHTTPResponse | None = None
+        if pod is not None:
+            self.ready.set()
+
+    def retire(self) -> None:
+        """Stop watching; nothing is told from now on."""
+        self._retired.set()
+        self.ready.set()
+        # What cannot be shut down (urllib3 before 2.3) ends with its connection, the thread is a daemon.
+        shutdown = getattr(self._response, "shutdown", None)
+        if shutdown is not None:
+            with contextlib.suppress(ValueError, OSError, AttributeError):
+                shutdown()
+
+    def run(self) -> None:
+        """Watch."""
         try:
-            for event in _events(pods.watch(name, version, seconds)):
-                patience.restore()
-                version = event["object"]["metadata"]["resourceVersion"]
-                if event["type"] == "BOOKMARK":
-                    continue
-                pod = event["object"]
-                gone = event["type"] == "DELETED"
-                yield Sight(pod, gone=gone)
-                if gone:
-                    return
-                if _earlier(wake_at(), wake):
-                    break  # the caller wants to be woken before this watch ends
-            else:
+            self._go_on()
+        except Exception as error:  # noqa: BLE001 - raised again by those who wait
+            if not self._retired.is_set():
+                self._watcher.lost(self, error)
+        finally:
+            self.ready.set()
+
+    def _go_on(self) -> None:
+        patience = _Patience(self._pods, self._retired)
+        while not self._retired.is_set():
+            if not self._version:
+                self._renew()
+            opened = time.monotonic()
+            try:
+                self._response = self._pods.watch(self._selection(), self._version, WATCH_SECONDS)
+                for event in _events(self._response):
+                    if self._retired.is_set():
+                        return
+                    patience.restore()
+                    self._take_in(event)
                 patience.check_for_haste()
-        except ReadTimeoutError:
-            continue  # a silent connection: on from where we are
-        except RefusedError as error:
-            if error.status != 410:
-                patience.lose(error)
-                continue
-            found = pods.get(name)
-            if found is None or found["metadata"]["uid"] != pod["metadata"]["uid"]:
-                yield Sight(pod, gone=True)
-                return
-            pod, version = found, found["metadata"]["resourceVersion"]
-            yield Sight(pod)
-        except (HTTPError, OSError, ValueError) as error:
-            patience.lose(error)
+            except ReadTimeoutError:
+                continue  # a silent connection: on from where we are
+            except RefusedError as error:
+                if error.status == 410:
+                    self._version = ""
+                    continue
+                patience.lose(error, opened)
+            except (HTTPError, OSError, ValueError, AttributeError) as error:
+                # ValueError and AttributeError: also what urllib3 may raise when `retire` takes the socket.
+                patience.lose(error, opened)
+
+    def _selection(self) -> dict[str, str]:
+        if self._name:
+            return {"fieldSelector": f"metadata.name={self._name}"}
+        return {"labelSelector": self._selector}
+
+    def _take_in(self, event: dict[str, Any]) -> None:
+        pod = event["object"]
+        self._version = str(pod["metadata"]["resourceVersion"])
+        if event["type"] != "BOOKMARK":
+            self._watcher.seen(self, self._kept(pod), event["type"] == "DELETED")
+
+    def _renew(self) -> None:
+        if self._name:
+            found = self._pods.get(self._name)
+            pods = [found] if found is not None else []
+            self._version = str(found["metadata"]["resourceVersion"]) if found is not None else "0"
+            kept = {str(pod["metadata"]["uid"]): self._kept(pod) for pod in pods}
+        else:
+            kept = {}
+            for page, version in self._pods.pages(self._selector):
+                kept.update((str(pod["metadata"]["uid"]), self._kept(pod)) for pod in page)
+                self._version = version or self._version
+        self._watcher.renewed(self, kept)
+        self.ready.set()
+
+    def _kept(self, pod: Pod) -> Pod:
+        return lean(pod) if self._lean else pod
+
+
+def lean(pod: Pod) -> Pod:
+    """Return a pod without what makes it large: what its containers run, and who changed which field."""
+    metadata = {
+        name: value for name, value in pod["metadata"].items() if name not in ("managedFields", "annotations")
+    }
+    spec = dict(pod.get("spec") or {})
+    for kind in ("initContainers", "containers"):
+        if kind in spec:
+            spec[kind] = [
+                {name: item[name] for name in ("name", "image", "resources") if name in item}
+                for item in spec[kind]
+            ]
+    kept = ("initContainers", "containers", "nodeName", "activeDeadlineSeconds")
+    return {
+        "metadata": metadata,
+        "spec": {name: spec[name] for name in kept if name in spec},
+        "status": pod.get("status") or {},
+    }
 
 
 def _events(response: BaseHTTPResponse) -> Iterator[dict[str, Any]]:
@@ -122,15 +196,12 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _earlier(wake: float | None, planned: float | None) -> bool:
-    return wake is not None and (planned is None or wake < planned)
-
-
 class _Patience:
     """Pauses between tries, growing, until the budget is used up without a sign of life."""
 
-    def __init__(self, pods: Pods) -> None:
+    def __init__(self, pods: Pods, retired: threading.Event) -> None:
         self._pods = pods
+        self._retired = retired
         self.restore()
 
     def restore(self) -> None:
@@ -143,17 +214,23 @@ class _Patience:
         """A watch ended as it should; pause when it did so at once, as it may do behind a broken proxy."""
         now = time.monotonic()
         if now - self._ended_at < 1.0:
-            time.sleep(self._pause)
+            self._retired.wait(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+        else:
+            self.restore()
         self._ended_at = now
 
-    def lose(self, error: Exception) -> None:
+    def lose(self, error: Exception, opened_at: float) -> None:
         """Wait a while before the next try.
 
         Raises:
             TradewindError: another try cannot help, or there were enough.
         """
+        if self._retired.is_set():
+            return
         now = time.monotonic()
+        if now - opened_at > ALIVE_SECONDS and not isinstance(error, RefusedError):
+            self.restore()
         if isinstance(error, RefusedError) and not error.transient:
             if error.status != 401 or self._lost_at is not None:
                 raise refusal(error, "watch pods", self._pods.namespace) from None
@@ -166,5 +243,6 @@ class _Patience:
                 remedy="The pod goes on by itself; a retry of the task takes it over.",
             ) from None
         _log.warning("Kubernetes API: the watch was lost (%s), going on", error)
-        time.sleep(self._pause * random.uniform(0.8, 1.2))
+        wait = getattr(error, "retry_after", None) or self._pause
+        self._retired.wait(wait * random.uniform(0.8, 1.2))
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)

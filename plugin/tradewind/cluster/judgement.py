@@ -1,0 +1,185 @@
+"""What is to be done about a pod, given what is known of it: deadlines, the order of things, the end.
+
+The rules by which a step waits for its pod, as a state machine without requests, threads or clocks, so that
+they are the same whether a worker waits for one pod or a triggerer for a thousand. Whoever waits passes on
+what the watch says and the time, and does what the `Finding` asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tradewind.cluster.ends import PodEnd, ended, never_started, stuck
+from tradewind.cluster.pods import Pod
+from tradewind.cluster.statuses import (
+    conditions,
+    container_names,
+    has_ended,
+    has_started,
+    init_runs,
+    phase,
+    terminated,
+)
+
+__all__ = ["Finding", "Judgement", "ObservationOptions", "ReadResult"]
+
+ReadResult = Callable[[str], "dict[str, Any] | None"]
+"""Makes a result of a termination message; None when it holds none."""
+
+SETTLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationOptions:
+    """How to observe a pod.
+
+    Attributes:
+        container: name of the step's container.
+        logs: containers whose logs are shown; "all" for every one of them.
+        schedule_seconds: how long the pod may wait for a node.
+        start_seconds: how long it may then take to start.
+        plain: its exit code is its whole result.
+        events_every: seconds between two looks at the pod's events before it starts; None: none are shown.
+    """
+
+    container: str
+    logs: Collection[str] | Literal["all"] = ()
+    schedule_seconds: float = 120.0
+    start_seconds: float = 120.0
+    plain: bool = False
+    events_every: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at a pod comes to.
+
+    Attributes:
+        follow: containers whose log is there from now on.
+        started: the step's container has just started.
+        show_events: it is time for a look at the pod's events.
+        over: nothing more comes from the step's container: read its log to the end, then ask for `verdict`.
+        stuck: the pod will never start, and this is why.
+        late: seconds that it was given to start, and has used up: get its events, then ask for `lateness`.
+    """
+
+    follow: tuple[str, ...] = ()
+    started: bool = False
+    show_events: bool = False
+    over: bool = False
+    stuck: PodEnd | None = None
+    late: float | None = None
+
+
+class Judgement:
+    """Judges one pod. All times are seconds of one monotonic clock.
+
+    Args:
+        pod: as created or found.
+        options: see there.
+        created_at: when the pod was created or taken over.
+
+    Attributes:
+        pod: as last seen.
+        gone: it no longer exists.
+        message: the termination message of the step's container, once it has ended.
+    """
+
+    def __init__(self, pod: Pod, options: ObservationOptions, created_at: float) -> None:
+        self.pod = pod
+        self.gone = False
+        self.message = ""
+        self._options = options
+        self._created_at = created_at
+        self._followed: set[str] = set()
+        self._started = False
+        self._scheduled_at: float | None = None
+        self._settle_at: float | None = None
+        self._events_at = created_at
+
+    def see(self, pod: Pod, now: float, *, gone: bool = False) -> Finding:
+        """Take in the pod as it is now, changed or not."""
+        self.pod, self.gone = pod, gone
+        container = self._options.container
+        follow = self._follow()
+        if gone or has_ended(pod, container):
+            return Finding(follow=follow, over=self._settled(now))
+        if self._started:
+            return Finding(follow=follow)
+        if has_started(pod, container):
+            self._started = True
+            return Finding(follow=follow, started=True)
+        show_events = self._options.events_every is not None and now >= self._events_at
+        if show_events:
+            self._events_at = now + (self._options.events_every or 0.0)
+        return Finding(follow=follow, show_events=show_events, stuck=stuck(pod), late=self._late(now))
+
+    def wake_at(self) -> float | None:
+        """When to look again, should nothing change until then."""
+        times = [self._settle_at]
+        if not self._started:
+            times.append(self._deadline())
+            if self._options.events_every is not None:
+                times.append(self._events_at)
+        return min((moment for moment in times if moment is not None), default=None)
+
+    def verdict(self, read_result: ReadResult, tail: Sequence[str]) -> PodEnd:
+        """Say how the pod ended that is over.
+
+        Args:
+            read_result: see `ReadResult`.
+            tail: last lines of the log.
+        """
+        state = terminated(self.pod, self._options.container)
+        return ended(
+            self.pod,
+            self._options.container,
+            read_result(self.message),
+            tail,
+            gone=self.gone and state is None,
+            plain=self._options.plain,
+        )
+
+    def lateness(self, seconds: float, events: Sequence[Mapping[str, Any]]) -> PodEnd:
+        """Say why the pod did not start in time."""
+        return never_started(self.pod, seconds, events)
+
+    def _follow(self) -> tuple[str, ...]:
+        wanted = self._options.logs
+        names = container_names(self.pod) if wanted == "all" else wanted
+        new = tuple(name for name in names if name not in self._followed and has_started(self.pod, name))
+        self._followed.update(new)
+        return new
+
+    def _settled(self, now: float) -> bool:
+        """Say whether an ended pod has had the time to say why: the reason (evicted, deadline) comes with the
+        pod's phase, a moment after the container's end.
+        """
+        state = terminated(self.pod, self._options.container)
+        if state is not None:
+            self.message = str(state.get("message") or "")
+        if state is None or state["exitCode"] == 0 or self.gone or phase(self.pod) == "Failed":
+            return True
+        if self._settle_at is None:
+            others = container_names(self.pod, init=False) != [self._options.container]
+            self._settle_at = now if others else now + SETTLE_SECONDS
+        return now >= self._settle_at
+
+    def _late(self, now: float) -> float | None:
+        scheduled = conditions(self.pod).get("PodScheduled", {}).get("status") == "True"
+        if self._scheduled_at is None and (scheduled or self.pod["spec"].get("nodeName")):
+            self._scheduled_at = now
+        deadline = self._deadline()
+        if deadline is None or now < deadline:
+            return None
+        options = self._options
+        return options.schedule_seconds if self._scheduled_at is None else options.start_seconds
+
+    def _deadline(self) -> float | None:
+        if self._scheduled_at is None:
+            return self._created_at + self._options.schedule_seconds
+        if init_runs(self.pod):
+            return None  # user code at work: as long as it takes
+        return self._scheduled_at + self._options.start_seconds

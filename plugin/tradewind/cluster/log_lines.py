@@ -1,0 +1,121 @@
+"""Lines of a container's log as the API server sends them: each with the time at which the node wrote it.
+
+A stream may break anywhere and be opened again, which sends the last second once more. The cursor knows how
+far the log was passed on, so that nothing is lost and nothing comes twice. Pure data, no requests: followers
+in threads and in an event loop share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["LogCursor", "LogLine", "Splitter", "Stamps"]
+
+LONGEST_LINE = 1 << 20
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line.
+
+    Attributes:
+        text: as a terminal would show it, without its line end.
+        stamp: RFC 3339, when the node wrote it.
+    """
+
+    text: str
+    stamp: str
+
+
+class LogCursor:
+    """How far a log was passed on.
+
+    Attributes:
+        since: RFC 3339 time from which to read on; None: from the beginning.
+    """
+
+    def __init__(self) -> None:
+        self.since: str | None = None
+        self._time = b""
+        self._same = 0  # lines passed on that bear the last time stamp
+        self._skip = 0
+
+    def restart(self) -> None:
+        """A new stream begins, which sends the last second once more."""
+        self._skip = self._same
+
+    def accept(self, line: bytes) -> LogLine | None:
+        """Return the line; None for one that was passed on before."""
+        stamp, _, text = line.partition(b" ")
+        time = _sortable(stamp)
+        if time < self._time:
+            return None
+        if time > self._time:
+            self._time, self._same, self._skip = time, 0, 0
+            self.since = stamp.decode("ascii", errors="replace")
+        elif self._skip > 0:
+            self._skip -= 1
+            return None
+        self._same += 1
+        return LogLine(_shown(text), self.since or "")
+
+
+class Splitter:
+    """Cuts a stream of bytes into lines. One that is too long is cut as well, each part with the stamp."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the lines that are complete with this chunk."""
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        self._rest = rest
+        yield from lines
+        while len(self._rest) > LONGEST_LINE:
+            head, self._rest = self._rest[:LONGEST_LINE], self._rest[LONGEST_LINE:]
+            self._rest = head.partition(b" ")[0] + b" " + self._rest
+            yield head
+
+    def end(self) -> Iterator[bytes]:
+        """Yield the last line, if it has no line end; for streams that ended as they should."""
+        if self._rest:
+            yield self._rest
+        self._rest = b""
+
+
+class Stamps:
+    """Time stamps of shown lines, each later than the one before it.
+
+    A node counts in nanoseconds, a log view in microseconds, and takes equal lines of the same one for one
+    line. Whoever reads the log from its beginning gets the same stamps.
+    """
+
+    def __init__(self) -> None:
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def of(self, stamp: str) -> str:
+        """Return the time stamp to show for a node's, in ISO 8601 with microseconds."""
+        try:
+            time = datetime.fromisoformat(stamp).astimezone(UTC)
+        except ValueError:
+            time = self._last
+        self._last = max(time, self._last + _MICROSECOND)
+        return self._last.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _sortable(stamp: bytes) -> bytes:
+    """Return an RFC 3339 time in a form that sorts: nine digits of fraction, no zone (a node has but one)."""
+    seconds, fraction = stamp[:19], stamp[19:].rstrip(b"Z")
+    if fraction[:1] != b".":
+        return seconds
+    digits = fraction[1:].partition(b"+")[0].partition(b"-")[0]
+    return seconds + b"." + digits.ljust(9, b"0")
+
+
+def _shown(text: bytes) -> str:
+    """What a terminal would show of a line: a progress bar rewrites it with carriage returns."""
+    parts = [part for part in text.rstrip(b"\r\n").split(b"\r") if part]
+    return (parts[-1] if parts else b"").decode("utf-8", errors="backslashreplace")

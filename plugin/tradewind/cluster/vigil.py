@@ -1,0 +1,157 @@
+"""From a created pod to its end in an event loop that holds a thousand of them.
+
+The same as `tradewind.cluster.observation`, without a thread per pod: news of the shared watch come into the
+loop, logs are read there, and `Judgement` says what it all means. Requests that are rare (events about a pod
+that does not start) are made in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tradewind.cluster.ends import PodEnd
+from tradewind.cluster.judgement import Finding, Judgement, ObservationOptions, ReadResult
+from tradewind.cluster.log_lines import LogLine
+from tradewind.cluster.log_streams import LogSession, LogStream
+from tradewind.cluster.observation import LOG_SECONDS, UNREAD
+from tradewind.cluster.pods import Pod, Pods
+from tradewind.cluster.shared_watch import News, SharedWatch, Subscription
+
+__all__ = ["Vigil"]
+
+
+@dataclass
+class Vigil:
+    """One pod that is waited for.
+
+    Args:
+        pods: where it is.
+        watch: on that namespace.
+        session: for its logs.
+        pod: as created or found, maybe long ago.
+        options: see there.
+        sink: gets (container, line) of the logs.
+        read_result: see `ReadResult`.
+        on_event: gets Kubernetes events about the pod before it starts.
+        age: seconds for which the pod has been waited for already.
+
+    Attributes:
+        message: the termination message of the step's container, once it has ended.
+    """
+
+    pods: Pods
+    watch: SharedWatch
+    session: LogSession
+    pod: Pod
+    options: ObservationOptions
+    sink: Callable[[str, LogLine], None]
+    read_result: ReadResult
+    on_event: Callable[[dict[str, Any]], None] = lambda event: None
+    age: float = 0.0
+    message: str = ""
+    _streams: dict[str, LogStream] = field(default_factory=dict)
+    _events_seen: set[str] = field(default_factory=set)
+
+    async def run(self) -> PodEnd:
+        """Wait for the pod's end, and say how it ended.
+
+        Raises:
+            UnreachableError: the API server was away too long; the pod goes on.
+        """
+        judgement = Judgement(self.pod, self.options, time.monotonic() - self.age)
+        news: asyncio.Queue[News] = asyncio.Queue()
+        subscription = await self._attend(news)
+        try:
+            while True:
+                item = await self._next(news, judgement.wake_at())
+                if isinstance(item, Exception):
+                    raise item
+                gone = judgement.gone
+                if item is not None:
+                    self.pod, gone = item.pod, item.gone
+                end = await self._act(judgement, judgement.see(self.pod, time.monotonic(), gone=gone))
+                if end is not None:
+                    return end
+        finally:
+            self.watch.leave(subscription)
+            for stream in self._streams.values():
+                stream.abandon()
+
+    async def _attend(self, news: asyncio.Queue[News]) -> Subscription:
+        loop = asyncio.get_running_loop()
+
+        def receive(item: News) -> None:
+            loop.call_soon_threadsafe(news.put_nowait, item)
+
+        # In a thread: it may have to ask the API server.
+        attending = asyncio.ensure_future(asyncio.to_thread(self.watch.attend, self.pod, receive))
+        try:
+            return await asyncio.shield(attending)
+        except asyncio.CancelledError:
+            attending.add_done_callback(self._leave)
+            raise
+
+    def _leave(self, attended: asyncio.Future[Subscription]) -> None:
+        if not attended.cancelled() and attended.exception() is None:
+            self.watch.leave(attended.result())
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of the log of the step's container."""
+        stream = self._streams.get(self.options.container)
+        return tuple(stream.tail) if stream else ()
+
+    async def _next(self, news: asyncio.Queue[News], wake_at: float | None) -> News | None:
+        """Wait for news; None when the time has come to look without any."""
+        if wake_at is None:
+            return await news.get()
+        try:
+            return await asyncio.wait_for(news.get(), max(0.0, wake_at - time.monotonic()))
+        except TimeoutError:
+            return None
+
+    async def _act(self, judgement: Judgement, finding: Finding) -> PodEnd | None:
+        """Do what a finding asks for."""
+        name = self.pod["metadata"]["name"]
+        for container in finding.follow:
+            self._streams[container] = LogStream(
+                self.session,
+                name,
+                container,
+                lambda line, of=container: self.sink(of, line),  # type: ignore[misc]
+            )
+        if finding.over:
+            self.message = judgement.message
+            await self._finish_logs()
+            return judgement.verdict(self.read_result, self.tail)
+        if finding.show_events:
+            await self._show_events()
+        if finding.stuck is not None:
+            return finding.stuck
+        if finding.late is not None:
+            # Waited for by a triggerer that is gone, it may have started since: look again before judging.
+            fresh = await asyncio.to_thread(self.pods.get, name)
+            self.pod = fresh or self.pod
+            finding = judgement.see(self.pod, time.monotonic(), gone=fresh is None)
+            if finding.late is None:
+                return await self._act(judgement, finding)
+            return judgement.lateness(finding.late, await asyncio.to_thread(self.pods.events, name))
+        return None
+
+    async def _finish_logs(self) -> None:
+        streams = list(self._streams.values())
+        whole = await asyncio.gather(*(stream.finish(LOG_SECONDS) for stream in streams))
+        for stream, finished in zip(streams, whole, strict=True):
+            if not finished:
+                self.sink(stream.container, LogLine(UNREAD, ""))
+
+    async def _show_events(self) -> None:
+        for event in await asyncio.to_thread(self.pods.events, self.pod["metadata"]["name"]):
+            uid = str(event.get("metadata", {}).get("uid"))
+            if uid not in self._events_seen:
+                self._events_seen.add(uid)
+                self.on_event(event)
