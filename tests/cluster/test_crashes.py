@@ -247,7 +247,7 @@ def write_dag(folder: Path, name: str, namespace: str, more: str = "") -> None:
     (folder / f"{name}.py").write_text(textwrap.dedent(text))
 
 
-# --- Airflow's processes ----------------------------------------------------------------------------------------
+# --- Airflow's processes --------------------------------------------------------------------------------
 
 
 def test_the_process_of_the_task_is_killed(crashes: Crashes) -> None:
@@ -299,7 +299,7 @@ def test_the_api_server_of_airflow_is_killed(crashes: Crashes) -> None:
     crashes.airflow.kill_with_all("api-server")
     time.sleep(12)
     crashes.airflow.start("api-server")
-    eventually(lambda: crashes.airflow.api.dag(NAME), 120, "the API server")
+    crashes.airflow.wait_ready()
     run.succeeds(tries=1)
 
 
@@ -314,7 +314,7 @@ def test_the_database_is_gone_for_a_while(crashes: Crashes) -> None:
     run.succeeds()
 
 
-# --- the cluster ------------------------------------------------------------------------------------------------
+# --- the cluster ----------------------------------------------------------------------------------------
 
 
 def test_the_pod_is_deleted_from_outside(crashes: Crashes) -> None:
@@ -352,7 +352,7 @@ def test_the_kubelet_is_restarted(crashes: Crashes, scripts: Path) -> None:
     run.succeeds(tries=1)
 
 
-# --- MLflow -----------------------------------------------------------------------------------------------------
+# --- MLflow ---------------------------------------------------------------------------------------------
 
 
 def away(server: MlflowServer, seconds: float) -> None:

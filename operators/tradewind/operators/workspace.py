@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from tradewind.cluster.claims import Claims
 
 __all__ = [
+    "EXPIRES_ANNOTATION",
     "IN_WORKSPACE",
     "MOUNT_PATH",
+    "WORKSPACE_LABEL",
     "claim_manifest",
     "claim_name",
     "open_workspace",
@@ -47,8 +49,10 @@ IN_WORKSPACE = "_kfp_workspace"
 
 _PLACEHOLDER = "{{$.workspace_path}}"
 _VOLUME = "tradewind-workspace"
-_LABEL = "tradewind.dev/workspace"
-_EXPIRES = "tradewind.dev/expires"
+WORKSPACE_LABEL = "tradewind.dev/workspace"
+"""Marks the claims of workspaces."""
+EXPIRES_ANNOTATION = "tradewind.dev/expires"
+"""Until when a workspace is kept: UTC, as Kubernetes writes times. Not there while its run goes on."""
 _BUDGET_SECONDS = 30.0
 _PLACE = ("namespace", "kubernetes_conn_id", "in_cluster", "config_file", "cluster_context")
 
@@ -67,7 +71,7 @@ def claim_manifest(name: str, workspace: Workspace, dag_id: str, run_id: str) ->
     spec = {"accessModes": ["ReadWriteOnce"], **configuration().workspace_claim, **workspace.claim}
     resources = dict(spec.get("resources") or {})
     requests = {**(resources.get("requests") or {}), "storage": workspace.size}
-    labels = {RUN_LABEL: run_digest(dag_id, run_id), _LABEL: "true"}
+    labels = {RUN_LABEL: run_digest(dag_id, run_id), WORKSPACE_LABEL: "true"}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -95,8 +99,8 @@ def open_workspace(pipeline: RunSettings, dag_id: str, run_id: str, log: Any) ->
     claims = _claims(cluster_access(pipeline_pod_arguments(pipeline)))
     name = claim_name(pipeline.pipeline, dag_id, run_id)
     found = claims.ensure(claim_manifest(name, workspace, dag_id, run_id))
-    if _EXPIRES in (found["metadata"].get("annotations") or {}):  # the run goes on
-        claims.annotate(name, {_EXPIRES: None})
+    if EXPIRES_ANNOTATION in (found["metadata"].get("annotations") or {}):  # the run goes on
+        claims.annotate(name, {EXPIRES_ANNOTATION: None})
     log.info("Workspace %s in namespace %s, %s", name, claims.namespace, workspace.size)
     _remove_expired(claims, log)
     return name
@@ -115,7 +119,7 @@ def release_workspace(pipeline: RunSettings, dag_id: str, run_id: str, *, succee
     kept = pipeline.config.kept_after_success if succeeded else pipeline.config.kept_after_failure
     if kept:
         until = _utc(time.time() + kept)
-        if claims.annotate(name, {_EXPIRES: until}):
+        if claims.annotate(name, {EXPIRES_ANNOTATION: until}):
             log.info("The workspace %s is kept until %s; a later run removes it", name, until)
     elif claims.delete(name):
         log.info("The workspace %s is removed", name)
@@ -131,8 +135,8 @@ def _claims(access: ClusterAccess) -> Claims:
 def _remove_expired(claims: Claims, log: Any) -> None:
     now = _utc(time.time())
     try:
-        for claim in claims.select(f"{_LABEL}=true"):
-            until = (claim["metadata"].get("annotations") or {}).get(_EXPIRES)
+        for claim in claims.select(f"{WORKSPACE_LABEL}=true"):
+            until = (claim["metadata"].get("annotations") or {}).get(EXPIRES_ANNOTATION)
             name = claim["metadata"]["name"]
             if until is not None and until < now and claims.delete(name):
                 log.info("The workspace %s was kept until %s; it is removed", name, until)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tradewind.artifacts import CacheEntry, CacheIndex
 from tradewind.cli.exits import ExitCode, UsageError
-from tradewind.cli.summary import columns
+from tradewind.cli.summary import age, columns
 from tradewind.local.stack import Home, running
 from tradewind.operators.durations import seconds_of
 
@@ -94,7 +94,7 @@ def _show(index: CacheIndex, options: argparse.Namespace) -> ExitCode:
     rows = [
         ("key", entry.key),
         ("component", value.get("component") or ""),
-        ("stored", f"{stored:%Y-%m-%d %H:%M:%S} UTC, {_age(entry)} ago"),
+        ("stored", f"{stored:%Y-%m-%d %H:%M:%S} UTC, {age(time.time() - entry.stored)} ago"),
         ("image", " ".join(part for part in (value.get("image"), value.get("image_digest")) if part)),
         ("made by", _origin(source)),
         ("in Airflow", source.get("url") or ""),
@@ -118,7 +118,7 @@ def _print_table(entries: Sequence[CacheEntry]) -> None:
         (
             entry.key[:_SHORT],
             entry.value.get("component") or "?",
-            _age(entry),
+            age(time.time() - entry.stored),
             _bytes(entry.size),
             _origin(entry.value.get("source") or {}),
         )
@@ -212,14 +212,6 @@ def _results(entries: Sequence[CacheEntry]) -> str:
 
 def _origin(source: dict[str, Any]) -> str:
     return " / ".join(source[part] for part in ("dag_id", "run", "step") if source.get(part))
-
-
-def _age(entry: CacheEntry) -> str:
-    seconds = max(0.0, time.time() - entry.stored)
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{seconds:.0f}s"
 
 
 def _bytes(size: int | None) -> str:

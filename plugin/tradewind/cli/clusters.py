@@ -7,11 +7,15 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tradewind.cli.exits import UsageError
+from tradewind.errors import ConfigurationError
 
-__all__ = ["ClusterChoice", "choose_cluster"]
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient, CoreV1Api
+
+__all__ = ["ClusterChoice", "choose_cluster", "client_of", "core_api_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,42 @@ def choose_cluster(name: str) -> ClusterChoice | None:
     known = f"the contexts in {standard} are: {', '.join(contexts)}" if contexts else f"{standard} holds none"
     remedy = f"Did you mean {near[0]!r}?" if near else f"Give the path of a kubeconfig; {known}."
     raise UsageError(f"--cluster {name}: neither a file nor a context of a kubeconfig", remedy=remedy)
+
+
+def client_of(kubeconfig: Path, context: str = "") -> ApiClient:
+    """Return a client for the cluster of a kubeconfig.
+
+    Args:
+        context: of that file; empty: its current one.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    from kubernetes.config import ConfigException, new_client_from_config
+
+    try:
+        client = new_client_from_config(str(kubeconfig), context=context or None)
+    except (ConfigException, OSError) as error:
+        raise ConfigurationError(
+            f"{kubeconfig}: {error}", remedy="Give a kubeconfig that kubectl can use."
+        ) from error
+    client.configuration.retries = False
+    return client
+
+
+def core_api_of(kubeconfig: Path, context: str = "") -> tuple[CoreV1Api, str]:
+    """Return a client for pods as `client_of` does, and the namespace that the kubeconfig names.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    from kubernetes.client import CoreV1Api
+    from kubernetes.config import list_kube_config_contexts
+
+    api = CoreV1Api(client_of(kubeconfig, context))
+    contexts, current = list_kube_config_contexts(str(kubeconfig))
+    chosen = next((each for each in contexts if each["name"] == context), current)
+    return api, str(chosen["context"].get("namespace") or "default")
 
 
 def _contexts(kubeconfig: Path) -> list[str]:

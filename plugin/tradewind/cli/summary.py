@@ -11,7 +11,7 @@ from tradewind.cli.progress import duration
 from tradewind.errors import TradewindError
 from tradewind.local.stack.state import StackState
 
-__all__ = ["columns", "failure_report", "run_report"]
+__all__ = ["age", "columns", "failure_report", "run_report"]
 
 _LOG_LINES = 12
 _VALUE_WIDTH = 60
@@ -24,6 +24,15 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))] if rows else []
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def age(seconds: float) -> str:
+    """An age in its largest unit: `3d`, `12h`, `40m`, `5s`."""
+    seconds = max(0.0, seconds)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
 
 
 def run_report(

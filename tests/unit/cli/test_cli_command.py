@@ -36,7 +36,7 @@ def test_help_teaches_by_example_and_imports_nothing_heavy(tmp_path: Path) -> No
     assert loaded.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["run", "compile", "up", "check", "cache"])
+@pytest.mark.parametrize("name", ["run", "compile", "up", "check", "cache", "sweep"])
 def test_each_subcommand_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
