@@ -20,7 +20,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
 from tradewind.cluster.refusals import MissingError, RefusedError, refusal
-from tradewind.errors import UnreachableError
+from tradewind.errors import ConfigurationError, UnreachableError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration, CoreV1Api
@@ -119,9 +119,16 @@ class Pods:
         return True
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the Kubernetes events about a pod, oldest first."""
+        """Return the Kubernetes events about a pod, oldest first; none where they may not be listed.
+
+        They only explain. A Role without them is a smaller one.
+        """
         query = {"fieldSelector": f"involvedObject.name={name}"}
-        items = self._json("GET", kind="events", query=query).get("items") or []
+        try:
+            items = self._json("GET", kind="events", query=query).get("items") or []
+        except ConfigurationError as error:
+            _log.warning("The pod's events cannot be shown: %s", error)
+            return []
         return sorted(
             items, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or "")
         )
