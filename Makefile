@@ -11,7 +11,7 @@ export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo up test test-cluster check format bench golden golden-runs golden-runs-check constraints clean
+.PHONY: docs help setup demo up test test-cluster check format bench load golden golden-runs golden-runs-check constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ format: $(READY) ## format the code
 
 bench: $(READY) ## measure speed and size against hand-written KubernetesPodOperators
 	@cd tests && $(CURDIR)/$(BIN)/python -m bench
+
+load: $(READY) ## run a loop of 500 iterations and 50 runs at once, and count what came of it
+	@cd tests && $(CURDIR)/$(BIN)/python -m bench.load
 
 golden: $(READY) ## write the golden plans anew (tests/golden/plans); look at the diff
 	@GOLDEN=write $(BIN)/python -m pytest --quiet tests/golden/test_plan_files.py
