@@ -26,18 +26,21 @@ MODULES = (
     "kubernetes.client",
     "kubernetes.config",
     "kubernetes.watch",
+    "airflow.sdk.execution_time.cache",
+    "jinja2.ext",
     "tradewind.operators.execution",
     "tradewind.operators.looping",
     "tradewind.operators.opening",
     "tradewind.operators.closing",
     "tradewind.operators.pod",
     "tradewind.airflow.factory",
+    "tradewind.dsl",
     "tradewind.ir",
     "tradewind.runtime.mlflow_store",
     "tradewind.runtime.shipping",
     "tradewind.tracking",
 )
-"""What a step's process imports between its start and its pod. None of them starts a thread."""
+"""What a step's process imports: for its DAG file, before its pod and after it. None of them starts a thread."""
 
 log = logging.getLogger(__name__)
 
