@@ -40,7 +40,7 @@ MODULES = (
     "tradewind.runtime.shipping",
     "tradewind.tracking",
 )
-"""What a step's process imports: for its DAG file, before its pod and after it. None of them starts a thread."""
+"""What a step's process imports, for its DAG file and around its pod. None of them starts a thread."""
 
 log = logging.getLogger(__name__)
 
