@@ -32,7 +32,8 @@ CONNECTIONS = """\
 ## Connection types
 
 *Admin → Connections → Add* shows them as forms. **Test** needs `[core] test_connection = Enabled`; it runs in Airflow's API server, so it says whether *that* reaches the
-server, with the credentials of workers. `tradewind check` tests the same from a shell. The cluster's own connection is of the type `kubernetes`, of Airflow's Kubernetes provider.
+server, with the credentials of workers. `tradewind check` tests the same from a shell. In Airflow 3.3 the button answers "The host or port to test differs" for every connection
+without a port: save a port of 0, which counts as none. The cluster's own connection is of the type `kubernetes`, of Airflow's Kubernetes provider.
 
 Credentials in a connection are for Airflow's workers. They never travel to a pod: for pods a connection names Kubernetes secrets in the pods' namespace.
 Fields marked *extra* lie in the connection's `extra`. As an environment variable, a connection is JSON:
@@ -41,12 +42,12 @@ Fields marked *extra* lie in the connection's `extra`. As an environment variabl
 EXAMPLES = {
     "tradewind_mlflow": """\
 AIRFLOW_CONN_MLFLOW_DEFAULT='{"conn_type": "tradewind_mlflow", "host": "https://mlflow.example.com", "password": "<token>",
-  "extra": {"pod_tracking_uri": "http://mlflow.mlflow.svc:5000", "token_secret": "mlflow/token"}}'""",
+  "extra": {"pod_tracking_uri": "http://mlflow.mlflow.svc:5000", "pod_credentials": "mlflow/token"}}'""",
     "tradewind_artifact_store": """\
 AIRFLOW_CONN_ARTIFACT_STORE_DEFAULT='{"conn_type": "tradewind_artifact_store", "host": "s3://bucket/pipelines", "login": "<key>", "password": "<secret>",
-  "extra": {"secret": "artifact-store", "endpoint_url": "https://minio.example.com"}}'""",
+  "extra": {"pod_credentials": "artifact-store", "endpoint_url": "https://minio.example.com"}}'""",
 }
-STANDARD = ("host", "login", "password")
+STANDARD = ("host", "login", "password", "port")
 
 
 def page() -> str:

@@ -86,8 +86,6 @@ class MlflowAccess:
         """
         uri = _address(given)
         plain = _without_credentials(uri)
-        token = extra_text(given, "token_secret")
-        token_secret = SecretKey.parse(token, place_of(given, "token_secret")) if token else None
         return cls(
             uri=uri,
             pod_uri=extra_text(given, "pod_tracking_uri") or settings.mlflow_pod_tracking_uri or plain,
@@ -95,10 +93,8 @@ class MlflowAccess:
             token=None if given.login else given.password or None,
             username=given.login or None,
             password=(given.password or "") if given.login else None,
-            pod_secrets=_pod_secrets(
-                token_secret or settings.mlflow_token_secret,
-                extra_text(given, "login_secret") or settings.mlflow_login_secret,
-            ),
+            pod_secrets=_own_pod_secrets(given)
+            or _pod_secrets(settings.mlflow_token_secret, settings.mlflow_login_secret),
         )
 
     def rest(self, budget_seconds: float) -> MlflowRest:
@@ -129,6 +125,13 @@ def _pod_secrets(token: SecretKey | None, login: str | None) -> dict[str, Secret
         secrets["MLFLOW_TRACKING_USERNAME"] = SecretKey(login, "username")
         secrets["MLFLOW_TRACKING_PASSWORD"] = SecretKey(login, "password")
     return secrets
+
+
+def _own_pod_secrets(given: Any) -> dict[str, SecretKey]:
+    secret = extra_text(given, "pod_credentials")
+    if secret is None or "/" not in secret:
+        return _pod_secrets(None, secret)
+    return _pod_secrets(SecretKey.parse(secret, place_of(given, "pod_credentials")), None)
 
 
 def _address(given: Any) -> str:

@@ -53,7 +53,7 @@ class StoreSettings:
                 remedy="Write one into its field URI, for example s3://bucket/pipelines.",
             )
         volume = checked_volume(extra_object(given, "volume"), place_of(given, "volume"))
-        return cls(uri, volume, extra_text(given, "secret"))
+        return cls(uri, volume, extra_text(given, "pod_credentials"))
 
 
 def store_settings() -> StoreSettings:
@@ -136,7 +136,7 @@ def _own(given: Any, scheme: str) -> dict[str, Any]:
         arguments = {"token": _json(password, f"the password of the Airflow connection {given.conn_id!r}")}
     elif scheme in _MICROSOFT:
         arguments = {"account_name": login, "account_key": password}
-    return {**arguments, **extra_object(given, "driver_options")}
+    return {**arguments, **extra_object(given, "secret_options")}
 
 
 def _json(text: str, place: str) -> Any:

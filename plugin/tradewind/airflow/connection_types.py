@@ -2,6 +2,14 @@
 
 Airflow shows them from the provider's description alone; only a press of "Test" imports the hooks. The names
 below `conn-fields` are those of a connection's `extra`, which `tradewind.operators` reads.
+
+By a field's name Airflow tells whether it is masked, in the UI and in all logs. So the field with arguments of
+a driver has "secret" in its name, and those with mere names of Kubernetes secrets have not: "mlflow" is a word
+that logs should be able to say.
+
+The port is shown although a URI has one: in Airflow 3.3 the Test button sends port 0 for a connection without
+any, which the API server then takes for another server than the one that was saved, and refuses to test. With
+a port of 0 saved, which counts as none, it works.
 """
 
 from __future__ import annotations
@@ -20,11 +28,17 @@ _MLFLOW = {
     "hook-class-name": "tradewind.airflow.hooks.MlflowHook",
     "hook-name": "MLflow (Tradewind)",
     "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port"],
-        "relabeling": {"host": "Tracking URI", "login": "User", "password": "Password or token"},
+        "hidden-fields": ["schema"],
+        "relabeling": {
+            "host": "Tracking URI",
+            "login": "User",
+            "password": "Password or token",
+            "port": "Port, 0 if in the URI",
+        },
         "placeholders": {
             "host": "https://mlflow.example.com",
             "login": "leave empty for a token",
+            "port": "0",
         },
     },
     "conn-fields": {
@@ -36,15 +50,10 @@ _MLFLOW = {
             "Address for browsers",
             "Address of the same server as people reach it, for links, where that is another one.",
         ),
-        "token_secret": _field(
-            "Kubernetes secret with a token",
-            "name/key of a secret in the pods' namespace; pods refer to it. User, password and token above "
-            "are for workers only.",
-        ),
-        "login_secret": _field(
-            "Kubernetes secret with a login",
-            "Name of a secret in the pods' namespace with the keys username and password, for servers with "
-            "basic authentication.",
+        "pod_credentials": _field(
+            "Kubernetes secret for pods",
+            "A secret in the pods' namespace: its name, where it has the keys username and password, or "
+            "name/key of a token in it. User, password and token above are for workers only.",
         ),
     },
 }
@@ -54,16 +63,17 @@ _STORE = {
     "hook-class-name": "tradewind.airflow.hooks.ArtifactStoreHook",
     "hook-name": "Artifact store (Tradewind)",
     "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port"],
+        "hidden-fields": ["schema"],
         "relabeling": {
             "host": "URI",
             "login": "Access key or account",
             "password": "Secret key, account key or key file",
+            "port": "Port, always 0",
         },
-        "placeholders": {"host": "s3://bucket/pipelines or file:///artifacts"},
+        "placeholders": {"host": "s3://bucket/pipelines or file:///artifacts", "port": "0"},
     },
     "conn-fields": {
-        "secret": _field(
+        "pod_credentials": _field(
             "Kubernetes secret for pods",
             "Name of a secret in the pods' namespace; its keys (AWS_ACCESS_KEY_ID and the like) become "
             "variables of pods. The keys above are for workers only. Not needed where a service account "
@@ -77,9 +87,10 @@ _STORE = {
         ),
         "endpoint_url": _field("S3 endpoint", "Address of an S3 server that is not Amazon's."),
         "region_name": _field("S3 region", "Region of the bucket, where the server asks for one."),
-        "driver_options": _field(
-            "Driver options",
-            "Further arguments of the fsspec driver of workers, as a JSON object.",
+        "secret_options": _field(
+            "Further driver options",
+            "Arguments of the fsspec driver of workers (a SAS token, a connection string), as a JSON object; "
+            "kept as a secret.",
             format="password",
         ),
     },

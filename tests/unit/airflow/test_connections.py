@@ -52,10 +52,20 @@ def test_the_forms_pass_airflows_schema_and_reach_its_ui():
     shown = {each.connection_type: each for each in HookMetaService.hook_meta_data()}
     mlflow, store = shown["tradewind_mlflow"], shown["tradewind_artifact_store"]
     assert mlflow.hook_name == "MLflow (Tradewind)"
-    assert set(mlflow.extra_fields) == {"pod_tracking_uri", "ui_uri", "token_secret", "login_secret"}
+    assert set(mlflow.extra_fields) == {"pod_tracking_uri", "ui_uri", "pod_credentials"}
     assert mlflow.standard_fields.password.title == "Password or token"
-    assert store.standard_fields.port.hidden
-    assert store.extra_fields["driver_options"]["schema"]["format"] == "password"  # Airflow masks it
+    assert store.standard_fields.url_schema.hidden
+    assert store.extra_fields["secret_options"]["schema"]["format"] == "password"  # Airflow masks it
+
+
+def test_airflow_masks_what_is_secret_and_not_the_names_of_secrets():
+    from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
+
+    for each in get_provider_info()["connection-types"]:
+        for name, form in each["conn-fields"].items():
+            secret = name == "secret_options"
+            assert should_hide_value_for_key(name) is secret, name
+            assert (form["schema"].get("format") == "password") is secret, name
 
 
 def test_hooks_are_what_the_provider_says_and_load_nothing_heavy():
@@ -98,7 +108,10 @@ def test_mlflow_without_an_artifact_proxy_is_said_to_need_a_store(monkeypatch: p
     [
         ({}, "names no host"),
         ({"host": "sqlite:///mlflow.db"}, r"not http\(s\)://host"),
-        ({"host": "http://127.0.0.1:9", "extra": {"token_secret": "no-key"}}, "'token_secret'.*name/key"),
+        (
+            {"host": "http://127.0.0.1:9", "extra": {"pod_credentials": "no-key/"}},
+            "'pod_credentials'.*name/key",
+        ),
         ({"host": "http://127.0.0.1:9", "password": "p4ssw0rd"}, "cannot be reached.*Check"),
     ],
 )
@@ -153,9 +166,9 @@ def test_s3_with_good_and_with_wrong_settings(s3_server: S3Server, monkeypatch: 
     ok, said = press_test(monkeypatch, **store | {"host": "s3://no-such-bucket/tested"})
     assert not ok
     assert store["password"] not in said
-    ok, said = press_test(monkeypatch, **store | {"extra": {"driver_options": "{"}})
+    ok, said = press_test(monkeypatch, **store | {"extra": {"secret_options": "{"}})
     assert not ok
-    assert "driver_options" in said
+    assert "secret_options" in said
 
 
 @pytest.mark.parametrize(

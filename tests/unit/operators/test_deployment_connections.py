@@ -49,7 +49,7 @@ def test_pods_get_mlflows_credentials_by_reference(
         "password": "workers-own",
         "extra": {
             "pod_tracking_uri": mlflow_server.uri.replace("127.0.0.1", "localhost"),
-            "login_secret": "login",
+            "pod_credentials": "login",
         },
     }
     source = (
@@ -78,9 +78,9 @@ def test_one_connection_is_the_whole_artifact_store(
         "login": "key",
         "password": "workers-own",
         "extra": {
-            "secret": "for-pods",
+            "pod_credentials": "for-pods",
             "endpoint_url": "http://minio:9000",
-            "driver_options": '{"anon": false}',
+            "secret_options": '{"anon": false}',
         },
     }
     configured(monkeypatch, "store", store, artifact_store_conn_id="store", artifact_store="s3://other")
@@ -108,7 +108,7 @@ def test_one_connection_is_the_whole_artifact_store(
     [
         ("gs://b", {"password": '{"type": "service_account"}'}, {"token": {"type": "service_account"}}),
         ("abfs://b", {"login": "a", "password": "k"}, {"account_name": "a", "account_key": "k"}),
-        ("ftp://b", {"extra": {"driver_options": {"host": "h"}}}, {"host": "h"}),
+        ("ftp://b", {"extra": {"secret_options": {"host": "h"}}}, {"host": "h"}),
     ],
 )
 def test_credentials_of_workers(
