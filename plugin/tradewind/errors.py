@@ -27,12 +27,14 @@ class TradewindError(Exception):
     Args:
         message: what happened and where, for a person.
         remedy: what to do about it, one sentence; empty when nothing sensible can be said.
+        kind: the word by which a policy on retries (`retry_on`) may name what happened; empty: none can.
     """
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(self, message: str, *, remedy: str = "", kind: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.kind = kind
 
     def __str__(self) -> str:
         return f"{self.message}\n  Remedy: {self.remedy}" if self.remedy else self.message
@@ -52,6 +54,9 @@ class ConfigurationError(FatalError):
 
 class UnreachableError(RetryableError):
     """A service (cluster, MLflow, artifact store) did not answer within its budget."""
+
+    def __init__(self, message: str, *, remedy: str = "", kind: str = "unreachable") -> None:
+        super().__init__(message, remedy=remedy, kind=kind)
 
 
 @dataclass(frozen=True, slots=True, order=True)

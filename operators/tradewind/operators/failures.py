@@ -1,4 +1,4 @@
-"""Our errors in Airflow's terms: a `FatalError` is not tried again, others are as the task's retries say."""
+"""Our errors in Airflow's terms: what is worth another try is left to the task's retries, the rest is not."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Iterator
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from tradewind.errors import FatalError, TradewindError
+from tradewind.cluster.retry_policy import is_retried
+from tradewind.errors import TradewindError
 
 __all__ = ["airflow_errors"]
 
 
 @contextlib.contextmanager
-def airflow_errors() -> Iterator[None]:
+def airflow_errors(retried: frozenset[str] | None = None) -> Iterator[None]:
     """Raise Airflow's exception for one of ours, without the inner traceback: the message says it all.
 
+    Args:
+        retried: kinds of ends that are worth another try; None: as it is by default.
+
     Raises:
-        AirflowFailException: for a `FatalError`.
-        AirflowException: for any other `TradewindError`.
+        AirflowFailException: another try is not worth it.
+        AirflowException: Airflow's retries apply.
     """
     try:
         yield
-    except FatalError as error:
-        raise AirflowFailException(str(error)) from None
     except TradewindError as error:
-        raise AirflowException(str(error)) from None
+        again = is_retried(error, retried)
+        told = f"\n  Kind: {error.kind}, {'worth' if again else 'not worth'} a retry" if error.kind else ""
+        raise (AirflowException if again else AirflowFailException)(f"{error}{told}") from None

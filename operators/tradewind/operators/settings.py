@@ -8,7 +8,7 @@ without new DAGs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ __all__ = [
     "RUN_END",
     "RUN_START",
     "STEPS_DONE",
+    "Deferrable",
     "FinalStatusWords",
     "HelperFor",
     "PodSecurity",
@@ -37,6 +38,11 @@ TrackingMode = Literal["on", "off", "required"]
 
 FinalStatusWords = Literal["documented", "engine"]
 """Of a final status: SUCCEEDED and FAILED as KFP documents it, COMPLETE and FAILED as its engine says."""
+
+Deferrable = Literal["default", "true", "false", "never"]
+"""Whether steps wait for their pods without a worker: as Airflow's `[operators] default_deferrable` has it,
+or as this says; "never": even where a pipeline or a step asks for it, since there is no triggerer.
+"""
 
 HelperFor = Literal["artifacts", "outputs", "nothing"]
 """Container components that Python is brought to: those with artifacts, all that have outputs, or none."""
@@ -67,6 +73,10 @@ class RunSettings:
         pipeline_root: root of the pipeline's artifacts as compiled into it (`defaultPipelineRoot`).
         config: what the pipeline itself says about its runs.
         final_status: the words in which exit tasks are told how things ended; None: as the deployment has it.
+        deferrable: steps wait for their pods in the triggerer, without a worker; None: as the deployment has
+            it. A step's own pod arguments win.
+        retry_on: kinds of ends that are worth another try (`tradewind.cluster.retry_policy`); None: as the
+            deployment has it.
     """
 
     pipeline: str
@@ -81,6 +91,8 @@ class RunSettings:
     pipeline_root: str = ""
     config: RunConfig = field(default_factory=RunConfig)
     final_status: FinalStatusWords | None = None
+    deferrable: bool | None = None
+    retry_on: Collection[str] | None = None
 
     @property
     def experiment_name(self) -> str:

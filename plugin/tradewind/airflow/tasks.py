@@ -19,7 +19,8 @@ from airflow.sdk.definitions.param import ParamsDict
 from tradewind.airflow.docs import loop_doc, step_doc
 from tradewind.airflow.groups import Groups
 from tradewind.airflow.params import RunParams
-from tradewind.errors import Problem
+from tradewind.cluster.retry_policy import retried_kinds
+from tradewind.errors import ConfigurationError, Problem
 from tradewind.operators.labels import LABEL_TEMPLATE
 from tradewind.operators.loop import LoopOperator
 from tradewind.operators.nest import LOOP_ITEMS, LoopNest, items_task
@@ -29,10 +30,10 @@ from tradewind.operators.settings import RUN_END, RUN_START, STEPS_DONE, RunSett
 from tradewind.operators.step import StepOperator
 from tradewind.plan.model import Loop, Plan, Retry, Step
 
-__all__ = ["StepArguments", "add_tasks", "step_argument_problems"]
+__all__ = ["StepArguments", "add_tasks", "retry_problems", "step_argument_problems"]
 
 StepArguments = Mapping[str, Mapping[str, Any]]
-"""By step id: arguments of any Airflow operator, and `pod` with arguments of KubernetesPodOperator."""
+"""By step id: arguments of any Airflow operator, `retry_on`, `pod` with KubernetesPodOperator's arguments."""
 
 _Task = TypeVar("_Task", bound=BaseOperator)
 
@@ -75,10 +76,20 @@ def step_argument_problems(plan: Plan | None, arguments: StepArguments) -> Itera
         for name in given:
             if name == "pod":
                 yield from pod_argument_problems(given["pod"], f"{place}, pod")
+            elif name == "retry_on":
+                yield from retry_problems(given["retry_on"], f"{place}, retry_on")
             elif name in _REFUSED:
                 yield Problem(f"{place}, argument {name!r}", f"cannot be set: {_REFUSED[name]}")
             elif name not in _ACCEPTED:
                 yield _unknown(f"{place}, argument {name!r}", str(name))
+
+
+def retry_problems(words: Any, place: str) -> Iterator[Problem]:
+    """Yield what is wrong with a list of ends that are worth another try; None is none."""
+    try:
+        retried_kinds(() if words is None else words, place)
+    except ConfigurationError as error:
+        yield Problem(place, error.message.removeprefix(place).lstrip(": "), error.remedy)
 
 
 def _unknown(place: str, name: str) -> Problem:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tradewind.cluster.ends import PodEnd, ended, never_started, stuck
+from tradewind.cluster.ends import PodEnd, ended
 from tradewind.cluster.pods import Pod
+from tradewind.cluster.starts import never_started, stuck, unmountable
 from tradewind.cluster.statuses import (
     conditions,
     container_names,
@@ -29,6 +30,10 @@ ReadResult = Callable[[str], "dict[str, Any] | None"]
 """Makes a result of a termination message; None when it holds none."""
 
 SETTLE_SECONDS = 2.0
+LOOK_SECONDS = 10.0
+"""On a node and not started: from then on its events may tell why; each time it takes twice as long."""
+SILENT_SECONDS = 120.0
+"""Beyond its grace period: a pod that was told to end, on a node from which nothing is heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,14 @@ class Finding:
         started: the step's container has just started.
         show_events: it is time for a look at the pod's events.
         over: nothing more comes from the step's container: read its log to the end, then ask for `verdict`.
-        stuck: the pod will never start, and this is why.
-        late: seconds that it was given to start, and has used up: get its events, then ask for `lateness`.
+        hindered: the pod may never start: get its events, then ask for `hindrance`.
     """
 
     follow: tuple[str, ...] = ()
     started: bool = False
     show_events: bool = False
     over: bool = False
-    stuck: PodEnd | None = None
-    late: float | None = None
+    hindered: bool = False
 
 
 class Judgement:
@@ -98,13 +101,23 @@ class Judgement:
         self._scheduled_at: float | None = None
         self._settle_at: float | None = None
         self._events_at = created_at
+        self._look_at: float | None = None
+        self._silent_at: float | None = None
+        self._silent = False
+
+    @property
+    def was_deleted(self) -> bool:
+        """Say whether the pod was deleted before it had ended well: its events may tell by whom."""
+        state = terminated(self.pod, self._options.container)
+        leaving = self.gone or bool(self.pod["metadata"].get("deletionTimestamp"))
+        return leaving and (state is None or state["exitCode"] != 0)
 
     def see(self, pod: Pod, now: float, *, gone: bool = False) -> Finding:
         """Take in the pod as it is now, changed or not."""
         self.pod, self.gone = pod, gone
         container = self._options.container
         follow = self._follow()
-        if gone or has_ended(pod, container):
+        if gone or has_ended(pod, container) or self._is_silent(now):
             return Finding(follow=follow, over=self._settled(now))
         if self._started:
             return Finding(follow=follow)
@@ -114,23 +127,27 @@ class Judgement:
         show_events = self._options.events_every is not None and now >= self._events_at
         if show_events:
             self._events_at = now + (self._options.events_every or 0.0)
-        return Finding(follow=follow, show_events=show_events, stuck=stuck(pod), late=self._late(now))
+        hindered = stuck(pod) is not None or self._late(now) is not None or self._is_slow(now)
+        return Finding(follow=follow, show_events=show_events, hindered=hindered)
 
     def wake_at(self) -> float | None:
         """When to look again, should nothing change until then."""
-        times = [self._settle_at]
+        times = [self._settle_at, self._silent_at]
         if not self._started:
-            times.append(self._deadline())
+            times += [self._deadline(), None if init_runs(self.pod) else self._look_at]
             if self._options.events_every is not None:
                 times.append(self._events_at)
         return min((moment for moment in times if moment is not None), default=None)
 
-    def verdict(self, read_result: ReadResult, tail: Sequence[str]) -> PodEnd:
+    def verdict(
+        self, read_result: ReadResult, tail: Sequence[str], events: Sequence[Mapping[str, Any]] = ()
+    ) -> PodEnd:
         """Say how the pod ended that is over.
 
         Args:
             read_result: see `ReadResult`.
             tail: last lines of the log.
+            events: about the pod, if it `was_deleted`.
         """
         state = terminated(self.pod, self._options.container)
         return ended(
@@ -138,13 +155,25 @@ class Judgement:
             self._options.container,
             read_result(self.message),
             tail,
-            gone=self.gone and state is None,
+            gone=(self.gone or self._silent) and state is None,
             plain=self._options.plain,
+            silent=self._silent,
+            events=events,
         )
 
-    def lateness(self, seconds: float, events: Sequence[Mapping[str, Any]]) -> PodEnd:
-        """Say why the pod did not start in time."""
-        return never_started(self.pod, seconds, events)
+    def hindrance(self, events: Sequence[Mapping[str, Any]], now: float) -> PodEnd | None:
+        """Say why the pod never starts; None: it still may, within its time.
+
+        Args:
+            events: about the pod.
+        """
+        end = stuck(self.pod, events) or unmountable(events)
+        late = self._late(now)
+        if end is None and late is not None:
+            end = never_started(self.pod, late, events)
+        if self._scheduled_at is not None:
+            self._look_at = now + max(LOOK_SECONDS, now - self._scheduled_at)
+        return end
 
     def _follow(self) -> tuple[str, ...]:
         wanted = self._options.logs
@@ -167,10 +196,24 @@ class Judgement:
             self._settle_at = now if others else now + SETTLE_SECONDS
         return now >= self._settle_at
 
+    def _is_silent(self, now: float) -> bool:
+        """Say whether the pod was told to end so long ago that its node must be lost."""
+        metadata = self.pod["metadata"]
+        if self._silent_at is None and metadata.get("deletionTimestamp"):
+            grace = float(metadata.get("deletionGracePeriodSeconds") or 0)
+            self._silent_at = now + grace + SILENT_SECONDS
+        self._silent = self._silent_at is not None and now >= self._silent_at
+        return self._silent
+
+    def _is_slow(self, now: float) -> bool:
+        """Say whether it is time to look for what keeps the pod from starting on its node."""
+        return self._look_at is not None and now >= self._look_at and not init_runs(self.pod)
+
     def _late(self, now: float) -> float | None:
         scheduled = conditions(self.pod).get("PodScheduled", {}).get("status") == "True"
         if self._scheduled_at is None and (scheduled or self.pod["spec"].get("nodeName")):
             self._scheduled_at = now
+            self._look_at = now + LOOK_SECONDS
         deadline = self._deadline()
         if deadline is None or now < deadline:
             return None

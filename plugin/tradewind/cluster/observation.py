@@ -7,6 +7,7 @@ ended: what else is in the pod does not matter to the step.
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections.abc import Callable, Hashable
@@ -18,12 +19,33 @@ from tradewind.cluster.judgement import Finding, Judgement, ObservationOptions, 
 from tradewind.cluster.logs import LogFollower
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.cluster.shared_watch import News, shared_watch
+from tradewind.errors import TradewindError
 
-__all__ = ["LOG_SECONDS", "UNREAD", "Observation", "ObservationOptions", "ReadResult"]
+__all__ = [
+    "LOG_SECONDS",
+    "UNREAD",
+    "Observation",
+    "ObservationOptions",
+    "ReadResult",
+    "events_if_possible",
+]
+
+_log = logging.getLogger(__name__)
 
 LOG_SECONDS = 20.0
 LONG_SECONDS = 1.0
 UNREAD = "(the rest of the log could not be read in time)"
+
+
+def events_if_possible(pods: Pods, pod: Pod) -> list[dict[str, Any]]:
+    """Return the events about a pod, none where they may not be read: they only explain what is known."""
+    try:
+        return pods.events(pod["metadata"]["name"])
+    except TradewindError as error:
+        _log.warning(
+            "The events about the pod cannot be read, so the reason may be missing: %s", error.message
+        )
+        return []
 
 
 @dataclass
@@ -115,7 +137,8 @@ class Observation:
         if finding.over:
             self.message = judgement.message
             self._finish_logs()
-            return judgement.verdict(self.read_result, self.tail)
+            events = self._events() if judgement.was_deleted else ()
+            return judgement.verdict(self.read_result, self.tail, events)
         if self._long_at is not None and time.monotonic() >= self._long_at:
             self._long_at = None
             self.on_long()
@@ -123,10 +146,8 @@ class Observation:
             self.on_start(self.pod)
         if finding.show_events:
             self._show_events()
-        if finding.stuck is not None:
-            return finding.stuck
-        if finding.late is not None:
-            return judgement.lateness(finding.late, self.pods.events(self.pod["metadata"]["name"]))
+        if finding.hindered:
+            return judgement.hindrance(self._events(), time.monotonic())
         return None
 
     def _finish_logs(self) -> None:
@@ -141,8 +162,11 @@ class Observation:
         self._followers[name] = follower
         follower.start()
 
+    def _events(self) -> list[dict[str, Any]]:
+        return events_if_possible(self.pods, self.pod)
+
     def _show_events(self) -> None:
-        for event in self.pods.events(self.pod["metadata"]["name"]):
+        for event in self._events():
             uid = str(event.get("metadata", {}).get("uid"))
             if uid not in self._events_seen:
                 self._events_seen.add(uid)

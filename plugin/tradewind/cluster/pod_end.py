@@ -1,7 +1,8 @@
 """What a pod's end is: a kind from a fixed list, a message, a remedy.
 
-The kind alone decides whether another try is worth it (`RETRIED`). Which kind an end is, is said in
-`tradewind.cluster.ends`.
+The kind alone decides whether another try is worth it: `RETRIED` says for which it is, unless a step's own
+policy (`tradewind.cluster.retry_policy`) says otherwise. Which kind an end is, is said in
+`tradewind.cluster.ends` and `tradewind.cluster.starts`; docs/failures.md has them all.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ EndKind = Literal[
     "start_failed",
     "unschedulable",
     "start_timeout",
+    "quota_exceeded",
+    "not_admitted",
+    "unreachable",
 ]
 
 RETRIED: frozenset[EndKind] = frozenset(
@@ -58,6 +62,8 @@ RETRIED: frozenset[EndKind] = frozenset(
         "start_failed",
         "unschedulable",
         "start_timeout",
+        "quota_exceeded",
+        "unreachable",
     }
 )
 """Kinds for which Airflow's retries apply. The others end the same way every time."""
@@ -103,7 +109,7 @@ class PodEnd:
         elif self.tail:
             lines += ["  Last lines of its log:", _indented("\n".join(self.tail[-SHOWN_LINES:]), "    ")]
         kind = RetryableError if self.kind in RETRIED else FatalError
-        return kind("\n".join(lines), remedy=self.remedy)
+        return kind("\n".join(lines), remedy=self.remedy, kind=self.kind)
 
 
 def _indented(text: str, by: str = "  ") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from tradewind.errors import ConfigurationError, FatalError, RetryableError, TradewindError
@@ -26,7 +27,8 @@ class RefusedError(Exception):
     """
 
     def __init__(self, status: int, reason: str, body: bytes = b"", retry_after: str | None = None) -> None:
-        super().__init__(f"HTTP {status} {reason}".strip())
+        said = str(_status(body).get("message") or "")
+        super().__init__(f"HTTP {status} {reason}".strip() + (f": {said}" if said else ""))
         self.status = status
         self.reason = reason
         self.body = body
@@ -57,7 +59,7 @@ def refusal(error: RefusedError, what: str, namespace: str) -> TradewindError:
         what: the request, for the message.
         namespace: of the request.
     """
-    status = _status(error)
+    status = _status(error.body)
     message = str(status.get("message") or error.reason or error)
     if error.status == 409:
         return ConflictError(message)
@@ -68,12 +70,49 @@ def refusal(error: RefusedError, what: str, namespace: str) -> TradewindError:
             f"the Kubernetes API server does not know who we are ({what}): {message}",
             remedy="Renew the token or kubeconfig of the Airflow connection.",
         )
-    if error.status == 403:
-        return _forbidden(message, what, namespace)
-    return FatalError(
-        f"the Kubernetes API server refuses {what}: {message}",
-        remedy="Correct the step's pod settings." if error.status in (400, 422) else "",
-    )
+    if error.status == 403 and _NO_RIGHT.search(message):
+        return ConfigurationError(
+            f"Airflow's account may not {_words(what)} in namespace {namespace!r}: {message}",
+            remedy=next((_RIGHTS[kind] for kind in _RIGHTS if f" {kind} " in f"{what} "), _RIGHTS["pods"]),
+        )
+    if error.status == 403 and "exceeded quota" in message:
+        return RetryableError(
+            f"the namespace's quota leaves no room for the pod: {message}",
+            remedy="Wait until other pods have ended, ask for less, or have the quota raised.",
+            kind="quota_exceeded",
+        )
+    if error.status in (400, 403, 422):
+        return FatalError(
+            f"the cluster does not admit it ({_words(what)}): {message}",
+            remedy=_admission_remedy(message),
+            kind="not_admitted",
+        )
+    return FatalError(f"the Kubernetes API server refuses to {_words(what)}: {message}")
+
+
+_NO_RIGHT = re.compile(r"\bcannot (create|get|list|watch|patch|update|delete)\b")
+_VERBS = {"POST": "create", "GET": "get", "PATCH": "patch", "DELETE": "delete"}
+
+
+def _words(what: str) -> str:
+    """A request in the words of a Role: "POST pods x" is "create pods x"."""
+    method, _, rest = what.strip().partition(" ")
+    return f"{_VERBS.get(method, method)} {rest}".strip()
+
+
+def _admission_remedy(message: str) -> str:
+    if "failed quota" in message:
+        return (
+            "The namespace's quota wants these to be said: give the step requests and limits"
+            " (set_memory_limit, set_cpu_limit), or the namespace a LimitRange with defaults."
+        )
+    if "serviceaccount" in message:
+        return "Create the service account, or give another one (service_account_name)."
+    if "PriorityClass" in message:
+        return "Create the priority class, or give another one (priority_class_name)."
+    if "admission webhook" in message:
+        return "Change the pod's settings as the webhook asks, or ask those who look after it."
+    return "Change the pod's settings."
 
 
 def _missing(status: dict[str, Any], message: str, namespace: str) -> TradewindError:
@@ -85,24 +124,9 @@ def _missing(status: dict[str, Any], message: str, namespace: str) -> TradewindE
     return MissingError(message)
 
 
-def _forbidden(message: str, what: str, namespace: str) -> TradewindError:
-    if "exceeded quota" in message:
-        return RetryableError(
-            f"the namespace's quota leaves no room for the pod: {message}",
-            remedy="Wait until other pods have ended, ask for less, or have the quota raised.",
-        )
-    if "is not allowed" in message or "admission webhook" in message or "violates PodSecurity" in message:
-        return FatalError(
-            f"the cluster does not admit the pod: {message}", remedy="Change the pod's settings."
-        )
-    return ConfigurationError(
-        f"Airflow's account may not {what} in namespace {namespace!r}: {message}",
-        remedy=next((_RIGHTS[kind] for kind in _RIGHTS if f" {kind} " in f"{what} "), _RIGHTS["pods"]),
-    )
-
-
-def _status(error: RefusedError) -> dict[str, Any]:
-    text = error.body.decode("utf-8", errors="replace")
+def _status(body: bytes) -> dict[str, Any]:
+    """Return Kubernetes' own account of a refusal, as far as there is one."""
+    text = body.decode("utf-8", errors="replace")
     try:
         status = json.loads(text or "{}")
     except ValueError:

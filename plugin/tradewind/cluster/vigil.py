@@ -17,7 +17,7 @@ from tradewind.cluster.ends import PodEnd
 from tradewind.cluster.judgement import Finding, Judgement, ObservationOptions, ReadResult
 from tradewind.cluster.log_lines import LogLine
 from tradewind.cluster.log_streams import LogSession, LogStream
-from tradewind.cluster.observation import LOG_SECONDS, UNREAD
+from tradewind.cluster.observation import LOG_SECONDS, UNREAD, events_if_possible
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.cluster.shared_watch import News, SharedWatch, Subscription
 
@@ -127,19 +127,18 @@ class Vigil:
         if finding.over:
             self.message = judgement.message
             await self._finish_logs()
-            return judgement.verdict(self.read_result, self.tail)
+            events = await self._events() if judgement.was_deleted else ()
+            return judgement.verdict(self.read_result, self.tail, events)
         if finding.show_events:
             await self._show_events()
-        if finding.stuck is not None:
-            return finding.stuck
-        if finding.late is not None:
+        if finding.hindered:
             # Waited for by a triggerer that is gone, it may have started since: look again before judging.
             fresh = await asyncio.to_thread(self.pods.get, name)
             self.pod = fresh or self.pod
             finding = judgement.see(self.pod, time.monotonic(), gone=fresh is None)
-            if finding.late is None:
+            if not finding.hindered:
                 return await self._act(judgement, finding)
-            return judgement.lateness(finding.late, await asyncio.to_thread(self.pods.events, name))
+            return judgement.hindrance(await self._events(), time.monotonic())
         return None
 
     async def _finish_logs(self) -> None:
@@ -149,8 +148,11 @@ class Vigil:
             if not finished:
                 self.sink(stream.container, LogLine(UNREAD, ""))
 
+    async def _events(self) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(events_if_possible, self.pods, self.pod)
+
     async def _show_events(self) -> None:
-        for event in await asyncio.to_thread(self.pods.events, self.pod["metadata"]["name"]):
+        for event in await self._events():
             uid = str(event.get("metadata", {}).get("uid"))
             if uid not in self._events_seen:
                 self._events_seen.add(uid)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tradewind.cluster.ends import PodEnd, ended, never_started, stuck
+from tradewind.cluster.ends import PodEnd, ended
+from tradewind.cluster.starts import never_started, stuck, unmountable
 from tradewind.errors import FatalError, RetryableError
 
 OK = {"protocol": 1, "ok": True, "parameters": {}, "artifacts": {}}
@@ -137,6 +138,9 @@ WAITS = [
     ("ImagePullBackOff", "i/o timeout", "image_unavailable"),
     ("ImagePullBackOff", 'Back-off pulling image "reg/x:1"', "image_unavailable"),
     ("ErrImageNeverPull", "", "image_not_found"),
+    ("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition", None),
+    ("CreateContainerConfigError", "container has runAsNonRoot and image will run as root", "cannot_start"),
+    ("CreateContainerConfigError", "couldn't find key k in Secret ml/x", "configuration_missing"),
     ("CreateContainerConfigError", 'secret "x" not found', "configuration_missing"),
     ("RunContainerError", "exec: no such file", "cannot_start"),
     ("ContainerCreating", "", None),
@@ -209,3 +213,78 @@ def test_the_warning_of_a_pod_that_hangs_is_told() -> None:
     assert end.kind == "start_timeout"
     assert "no such claim" in end.message
     assert "fine" not in end.message
+
+
+def warning(reason: str, message: str) -> dict[str, Any]:
+    return {"type": "Warning", "reason": reason, "message": message}
+
+
+def test_why_an_image_could_not_be_pulled_is_told_by_events_when_its_state_no_longer_does() -> None:
+    waits = pod({"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "reg/x:1"'}})
+    events = [
+        warning("Failed", 'Failed to pull image "reg/x:1": rpc error: reg/x:1: not found'),
+        warning("Failed", "Error: ErrImagePull"),
+    ]
+    end = stuck(waits, events)
+    assert end is not None
+    assert end.kind == "image_not_found"
+    assert end.message == "the image 'reg/x:1' cannot be pulled: rpc error: reg/x:1: not found"
+    assert "secrets" not in end.remedy
+
+
+def test_a_registry_that_wants_to_know_who_asks() -> None:
+    state = {"waiting": {"reason": "ErrImagePull", "message": "pull access denied, 401 Unauthorized"}}
+    end = stuck(pod(state))
+    assert end is not None
+    assert "needs image_pull_secrets. The pod has none." in end.remedy
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('MountVolume.SetUp failed for volume "v" : secret "keys" not found', "configuration_missing"),
+        ('MountVolume.SetUp failed for volume "v" : configmap "settings" not found', "configuration_missing"),
+        (
+            'MountVolume.SetUp failed for volume "v" : references non-existent secret key: k',
+            "configuration_missing",
+        ),
+        ('MountVolume.SetUp failed for volume "v" : connection timed out', "start_timeout"),
+    ],
+)
+def test_a_volume_that_cannot_be_mounted(message: str, kind: str) -> None:
+    waits = pod({"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
+    waits["spec"]["nodeName"] = "node1"
+    events = [warning("FailedMount", message)]
+    end = never_started(waits, 120, events)
+    assert end.kind == kind
+    assert message in end.message
+    assert (unmountable(events) is None) == (kind == "start_timeout")
+
+
+@pytest.mark.parametrize(
+    ("events", "kind"),
+    [
+        ([], "deleted"),
+        ([warning("Killing", "Stopping container base")], "deleted"),
+        ([warning("TaintManagerEviction", "Marking for deletion Pod ml/train-1")], "node_lost"),
+        ([warning("Preempted", "Preempted by ml/other on node node1")], "preempted"),
+    ],
+)
+def test_who_deleted_a_pod_is_told_by_events(events: list[dict[str, Any]], kind: str) -> None:
+    running = pod({"running": {}}, phase="Running")
+    assert ended(running, "base", None, (), gone=True, events=events).kind == kind
+
+
+def test_a_node_that_does_not_confirm_an_end_is_lost() -> None:
+    running = pod({"running": {}}, phase="Running")
+    end = ended(running, "base", None, (), gone=True, silent=True)
+    assert end.kind == "node_lost"
+    assert "has not confirmed" in end.message
+
+
+def test_the_limit_is_that_of_the_steps_own_container() -> None:
+    seen = pod(exited(137, "OOMKilled"))
+    seen["spec"]["containers"].insert(0, {"name": "proxy", "resources": {"limits": {"memory": "1Mi"}}})
+    assert "limit 256Mi" in ended(seen, "base", None, ()).message
+    del seen["spec"]["containers"][1]["resources"]
+    assert "no limit" in ended(seen, "base", None, ()).message
