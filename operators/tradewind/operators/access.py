@@ -42,7 +42,8 @@ def pipeline_pod_arguments(pipeline: RunSettings, step: Mapping[str, Any] | None
         "kubernetes_conn_id": pipeline.cluster or settings.kubernetes_conn_id,
         "namespace": pipeline.namespace or settings.namespace,
     }
-    return merge_pod_arguments(where, settings.pod_defaults, pipeline.pod, step or {})
+    waiting = {} if pipeline.deferrable is None else {"deferrable": pipeline.deferrable}
+    return merge_pod_arguments(where, settings.pod_defaults, pipeline.pod, waiting, step or {})
 
 
 def cluster_access(arguments: Mapping[str, Any]) -> ClusterAccess:

@@ -15,9 +15,10 @@ from typing import Any, cast, get_args
 
 from airflow.sdk.configuration import conf
 
+from tradewind.cluster.retry_policy import retried_kinds
 from tradewind.errors import ConfigurationError
 from tradewind.operators.durations import seconds_of
-from tradewind.operators.settings import FinalStatusWords, HelperFor, PodSecurity, TrackingMode
+from tradewind.operators.settings import Deferrable, FinalStatusWords, HelperFor, PodSecurity, TrackingMode
 
 __all__ = ["Configuration", "SecretKey", "checked_volume", "configuration"]
 
@@ -75,7 +76,10 @@ class Configuration:
         helper_for: which container steps: those with artifacts, all that have outputs, or none.
         store_timeout_seconds: how long a pod waits for an artifact store that is away.
         final_status: the words in which exit tasks are told how things ended.
+        deferrable: whether steps wait without a worker, where nobody says otherwise; "never": whoever says
+            otherwise.
         end_budget_seconds: how long the end of a run waits for an MLflow server that is away.
+        retry_on: kinds of ends that are worth another try.
     """
 
     kubernetes_conn_id: str
@@ -101,6 +105,8 @@ class Configuration:
     store_timeout_seconds: int
     end_budget_seconds: int
     final_status: FinalStatusWords
+    deferrable: Deferrable
+    retry_on: frozenset[str]
 
 
 @functools.cache
@@ -136,6 +142,8 @@ def configuration() -> Configuration:
         store_timeout_seconds=int(conf.getint(SECTION, "store_timeout_seconds", fallback=300)),
         end_budget_seconds=int(conf.getint(SECTION, "end_budget_seconds", fallback=120)),
         final_status=cast(FinalStatusWords, _word("final_status", "documented", get_args(FinalStatusWords))),
+        deferrable=cast(Deferrable, _word("deferrable", "default", get_args(Deferrable))),
+        retry_on=_kinds("retry_on"),
     )
 
 
@@ -147,6 +155,12 @@ def _text(option: str) -> str | None:
 def _secret(option: str) -> SecretKey | None:
     value = _text(option)
     return None if value is None else SecretKey.parse(value, f"[{SECTION}] {option}")
+
+
+def _kinds(option: str) -> frozenset[str]:
+    value = _text(option) or "default"
+    words = [] if value == "nothing" else [word.strip() for word in value.split(",")]
+    return retried_kinds(words, f"[{SECTION}] {option}")
 
 
 def _duration(option: str) -> float | None:

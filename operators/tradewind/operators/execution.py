@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 
 from tradewind.cluster import StepIdentity
+from tradewind.cluster.retry_policy import retried_kinds
 from tradewind.errors import TradewindError
 from tradewind.operators.access import pipeline_pod_arguments
 from tradewind.operators.caching import StepCache
 from tradewind.operators.configuration import configuration
+from tradewind.operators.deferral import Resumption, defer, defers
 from tradewind.operators.failures import airflow_errors
 from tradewind.operators.importer import imported
 from tradewind.operators.inputs import StepInputs, resolve_inputs
@@ -26,7 +28,7 @@ from tradewind.operators.limits import require_time, within_limits
 from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.platform import platform_arguments
 from tradewind.operators.pod_arguments import merge_pod_arguments
-from tradewind.operators.request import PodRequest
+from tradewind.operators.request import PodOutcome, PodRequest
 from tradewind.operators.run_options import settings_of_run
 from tradewind.operators.skipping import leave_trace, skip_unless_ready
 from tradewind.operators.step_tracking import StepTracking
@@ -77,6 +79,7 @@ class StepExecution:
         self._deadline: float | None = None
         self._workspace: str | None = None
         self._platform: Mapping[str, Any] = {}
+        self._resumed: Resumption | None = None
 
     def run(self) -> dict[str, Any]:
         """Run the step; returns its XCom.
@@ -87,7 +90,7 @@ class StepExecution:
         """
         self._running = True
         try:
-            with airflow_errors():
+            with airflow_errors(), airflow_errors(self._retried()):
                 result = self._run()
             parked = self._tracking.parked if self._tracking is not None else None
             return self._indexed({**result, "parked": parked} if parked else result)
@@ -112,6 +115,11 @@ class StepExecution:
             raise
         finally:
             self._running = False
+
+    def resume(self, resumption: Resumption) -> dict[str, Any]:
+        """Go on after the wait of a trigger; returns the step's XCom, and raises what `run` raises."""
+        self._resumed = resumption
+        return self.run()
 
     def kill(self) -> None:
         """End the pod, and then `run`. Called in a signal handler, or after `run` has ended.
@@ -146,8 +154,9 @@ class StepExecution:
         words = self._pipeline.final_status or configuration().final_status
         view = TaskView(xcoms, run, nest, at, placeholders, engine_words=words == "engine")
         self._context[LABEL] = iteration_label(step.loop, index, xcoms)  # type: ignore[literal-required]
-        skip_unless_ready(step, view, at, self._ti, index)
-        require_time(run.deadline, self._pipeline.config.active_deadline)
+        if self._resumed is None:
+            skip_unless_ready(step, view, at, self._ti, index)
+            require_time(run.deadline, self._pipeline.config.active_deadline)
         inputs = resolve_inputs(step, view, at)
         self._platform = platform_arguments(step.platform, lambda given: evaluate(given, view, at), step.id)
         self._deadline = run.deadline
@@ -180,7 +189,7 @@ class StepExecution:
                 self._context,
                 platform=self._platform,
             )
-        if cache is not None:
+        if cache is not None and self._resumed is None:
             hit = cache.lookup(self._operator.log)
             if hit is not None:
                 self._tracking.write(hit)
@@ -210,16 +219,9 @@ class StepExecution:
         """Run the pod; returns its result, or the one that is known already once the pod has succeeded."""
         tracking = self._tracking
         assert tracking is not None
-        adopted = self._try_number > 1 and self._adopt(inputs, placeholders)
-        tracking.begin()
-        if not adopted:
-            self._pod = self._prepared(inputs, placeholders)
-        pod = self._pod
-        assert pod is not None
+        pod = self._found(inputs, placeholders)
         try:
-            pod.launch()
-            tracking.describe()
-            outcome = pod.observe(on_long=tracking.announce)
+            outcome = self._outcome(pod, tracking)
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)
             found = step_result(self._step, outcome.message, fetch)
@@ -238,10 +240,42 @@ class StepExecution:
             cache.store(result, tracking.source(), self._operator.log, outcome.image_id)
         return result
 
+    def _found(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> StepPodOperator:
+        """Return the step's pod: a new one, that of an earlier try, or the one that a trigger has awaited."""
+        tracking = self._tracking
+        assert tracking is not None
+        if self._resumed is not None:
+            if self._resumed.state:
+                tracking.go_on(self._resumed.state)
+        else:
+            if self._try_number > 1 and self._adopt(inputs, placeholders):
+                tracking.begin()
+                assert self._pod is not None
+                return self._pod
+            tracking.begin()
+        self._pod = self._prepared(inputs, placeholders)
+        return self._pod
+
+    def _outcome(self, pod: StepPodOperator, tracking: StepTracking) -> PodOutcome:
+        """Launch the pod and wait for its end.
+
+        Raises:
+            TaskDeferred: somebody else waits.
+        """
+        if self._resumed is not None:
+            return self._resumed.outcome(pod)
+        pod.launch()
+        tracking.describe()
+        if defers(self._pod_arguments()) and not pod.has_ended:
+            defer(self._operator, pod, self._ti, tracking)
+        return pod.observe(on_long=tracking.announce)
+
     def _adopt(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> bool:
         """Take over the pod of an earlier try; the step's record in MLflow is then that try's."""
         pod = self._prepared(inputs, placeholders)
-        try_number = pod.adopt()
+        # A task that was cleared starts afresh: Airflow counts its tries on, and gives it as many again.
+        cleared = int(getattr(self._ti, "max_tries", 0) or 0) - int(self._operator.retries or 0)
+        try_number = pod.adopt(since=cleared + 1)
         if try_number is None:
             return False
         self._pod = pod
@@ -290,6 +324,14 @@ class StepExecution:
 
     def _pod_arguments(self) -> dict[str, Any]:
         return pipeline_pod_arguments(self._pipeline, self._operator.pod)
+
+    def _retried(self) -> frozenset[str]:
+        """Return the kinds of ends that are worth another try, as the step, pipeline or deployment has it."""
+        if self._operator.retried is not None:
+            return self._operator.retried
+        if self._pipeline.retry_on is not None:
+            return retried_kinds(self._pipeline.retry_on, "retry_on")
+        return configuration().retry_on
 
     def _indexed(self, value: Mapping[str, Any]) -> dict[str, Any]:
         return indexed(value, self._identity.map_index)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,13 @@ from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.config import ConfigException
 
 from tradewind.cluster.adoption import OwnPod, adopt, create_or_adopt
-from tradewind.cluster.names import COLLECTED_LABEL, run_annotations
+from tradewind.cluster.names import COLLECTED_LABEL, TRY_LABEL, run_annotations
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
+from tradewind.cluster.statuses import has_ended, has_started
+from tradewind.cluster.watch import lean
 from tradewind.errors import ConfigurationError, TradewindError
+from tradewind.operators.cluster_reference import ClusterReference
 from tradewind.operators.configuration import configuration
 from tradewind.operators.helper import helper_container
 from tradewind.operators.models import (
@@ -37,9 +41,11 @@ from tradewind.operators.models import (
     typed_arguments,
     with_workdir,
 )
+from tradewind.operators.pod_log import PodLog
 from tradewind.operators.pod_platform import lay_under
 from tradewind.operators.pod_security import pod_security_level, secure, security_remedy
 from tradewind.operators.request import PodOutcome, PodRequest
+from tradewind.operators.waiting import Report, Waiting
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,6 +84,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         arguments = dict(request.arguments)
+        arguments.pop("deferrable", None)  # the step's affair
         self._security = pod_security_level(arguments.pop("pod_security", None), configuration().pod_security)
         with light_models():
             author = typed_arguments(arguments)
@@ -93,6 +100,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self._request = request
         self._context = context
         self._read_result = read_result
+        self._log_view = PodLog(self, self._author, self._call_back)
         self._pods: Pods | None = None
         self._has_client = False
         self._own: OwnPod | None = None
@@ -139,9 +147,13 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             self._base(self.pod_request_obj).args = None
         self._pods = Pods(self._renewed_client, self.pod_request_obj.metadata.namespace)
 
-    def adopt(self) -> int | None:
-        """Take over the pod of an earlier try, and return that try's number; None: there is no such pod."""
-        self._own = adopt(self._prepared, self._request.identity)
+    def adopt(self, since: int = 1) -> int | None:
+        """Take over the pod of an earlier try, and return that try's number; None: there is no such pod.
+
+        Args:
+            since: pods of tries before this one are removed instead.
+        """
+        self._own = adopt(self._prepared, self._request.identity, since)
         return self._own.try_number if self._own else None
 
     def launch(self) -> None:
@@ -172,24 +184,85 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         observation = Observation(
             pods=self._prepared,
             pod=self._own.pod,
-            options=self._options(self._own.pod),
-            sink=self._show,
+            options=self._options(),
+            sink=self._log_view.show,
             read_result=self._read_result,
             on_start=lambda pod: self._call_back("on_pod_starting", pod=pod),
             on_event=self._show_event,
             on_long=on_long,
+            cluster=self._cluster,
         )
         try:
             end = observation.run()
         except BaseException:
             observation.abandon()
             raise
-        self._take_in(observation.pod, end)
+        return self._concluded(observation.pod, end, observation.message)
+
+    # --- where a trigger waits instead --------------------------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether the pod that was launched is over already: one that was taken over may be."""
+        return self._own is not None and has_ended(self._own.pod, self.base_container_name)
+
+    def waiting(
+        self, deadline: float | None, state: Mapping[str, Any], record: Mapping[str, Any] | None
+    ) -> Waiting:
+        """Return how to wait for the pod that was launched.
+
+        Args:
+            deadline: when the task's time is over; seconds since the epoch.
+            state: what the task that goes on needs to know.
+            record: of the step in MLflow.
+        """
+        if self._own is None:
+            raise RuntimeError("launch() comes first")
+        options = self._options()
+        return Waiting(
+            cluster=self._cluster,
+            pod=lean(self._own.pod),
+            options=replace(options, logs=()) if self._log_view.needs_worker else options,
+            launched_at=time.time(),
+            deadline=deadline,
+            bare=self._log_view.bare,
+            keep_on_kill=self.on_kill_action == OnKillAction.KEEP_POD,
+            grace_seconds=self.termination_grace_period,
+            state=state,
+            record=record,
+        )
+
+    def take_up(self, pod: Pod) -> None:
+        """Answer again for a pod that a trigger has waited for."""
+        label = str((pod["metadata"].get("labels") or {}).get(TRY_LABEL, "1"))
+        self._own = OwnPod(pod, int(label), adopted=True)
+
+    def conclude(self, report: Report) -> PodOutcome:
+        """Take in the end of a pod that a trigger has waited for: as `observe` does, but for the wait.
+
+        Raises:
+            AirflowSkipException: the exit code is one of `skip_on_exit_code`.
+        """
+        pod, end = dict(report.pod), report.end
+        if end is None:
+            raise RuntimeError("there is no end to take in")
+        if self.callbacks or self.log_pod_spec_on_failure:
+            pod = self._prepared.get(pod["metadata"]["name"]) or pod
+        if has_started(pod, self.base_container_name):
+            self._call_back("on_pod_starting", pod=pod)
+        if self._log_view.needs_worker:
+            end = replace(end, tail=self._log_view.show_whole(self._prepared, pod))
+        return self._concluded(pod, end, report.message)
+
+    def _concluded(self, pod: Pod, end: PodEnd, message: str) -> PodOutcome:
+        self._take_in(pod, end)
         if end.exit_code is not None and end.exit_code in self.skip_on_exit_code:
             self.collected()
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
-        image_id = _image_id(observation.pod, self.base_container_name)
-        return PodOutcome(self._advised(end), observation.message, _named(observation.pod), image_id)
+        image_id = _image_id(pod, self.base_container_name)
+        return PodOutcome(self._advised(end), message, _named(pod), image_id)
+
+    # --- after the pod ------------------------------------------------------------------------------------
 
     def collected(self) -> None:
         """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
@@ -221,6 +294,13 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             raise RuntimeError("prepare() comes first")
         return self._pods
 
+    @property
+    def _cluster(self) -> ClusterReference:
+        server = self.client.api_client.configuration.host
+        return ClusterReference(
+            self.kubernetes_conn_id, self.in_cluster, self.config_file, self.cluster_context, server
+        )
+
     def _renewed_client(self) -> CoreV1Api:
         if self._has_client:  # it was refused: the credentials have expired
             self._refresh_cached_properties()
@@ -231,13 +311,10 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         for name in ("hook", "client", "pod_manager"):
             self.__dict__.pop(name, None)
 
-    def _options(self, pod: Pod) -> ObservationOptions:
-        shown = _names(self.container_logs) if self.get_logs else []
-        before = _names(self.init_container_logs)
-        every = True in (shown, before)
+    def _options(self) -> ObservationOptions:
         return ObservationOptions(
             container=self.base_container_name,
-            logs="all" if every else [*(shown or []), *(before or [])],  # type: ignore[misc]
+            logs=self._log_view.wanted,
             schedule_seconds=self.schedule_timeout_seconds,
             start_seconds=self.startup_timeout_seconds,
             plain=self._request.plain,
@@ -288,22 +365,6 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         if self.log_pod_spec_on_failure:
             self.log.error("The pod was:\n%s", json.dumps(pod, indent=2))
 
-    def _show(self, container: str, line: str) -> None:
-        several = "container_name_log_prefix_enabled" in self._author or self.container_logs != container
-        if self.log_formatter is not None:
-            text = self.log_formatter(container, line)
-        elif self.container_name_log_prefix_enabled and several:
-            text = f"[{container}] {line}"
-        else:
-            text = line
-        self.log.info("%s", text)
-        try:
-            if self._progress_callback is not None:
-                self._progress_callback(line)
-        except Exception:
-            self.log.exception("progress_callback failed")
-        self._call_back("progress_callback", line=line, container_name=container, timestamp=None)
-
     def _show_event(self, event: Mapping[str, Any]) -> None:
         show = self.log.warning if event.get("type") == "Warning" else self.log.info
         show("Pod event: %s: %s", event.get("reason"), event.get("message"))
@@ -323,13 +384,6 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
                 context=self._context,
                 **arguments,
             )
-
-
-def _names(containers: Any) -> list[str] | bool:
-    """`container_logs` in KubernetesPodOperator's spellings: None, a name, names, True for all."""
-    if isinstance(containers, bool) or containers is None:
-        return containers or []
-    return [containers] if isinstance(containers, str) else list(containers)
 
 
 def _image_id(pod: Pod, container: str) -> str:

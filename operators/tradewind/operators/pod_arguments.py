@@ -22,7 +22,7 @@ ACCEPTED: frozenset[str] = frozenset(
     active_deadline_seconds affinity annotations automount_service_account_token base_container_name
     base_container_status_polling_interval callbacks cluster_context config_file configmaps
     container_logs container_name_log_prefix_enabled container_resources container_security_context
-    dns_config dnspolicy env_from env_vars full_pod_spec get_logs host_aliases hostname hostnetwork
+    deferrable dns_config dnspolicy env_from env_vars full_pod_spec get_logs host_aliases hostname hostnetwork
     image image_pull_policy image_pull_secrets in_cluster init_container_logs init_containers
     kubernetes_conn_id labels log_events_on_failure log_events_on_startup log_formatter
     log_pod_spec_on_failure namespace node_selector on_finish_action on_kill_action
@@ -46,16 +46,15 @@ _WATCH = "a step watches its pod, nothing is polled"
 REFUSED: Mapping[str, str] = {
     "arguments": _COMMAND,
     "cmds": _COMMAND,
-    "deferrable": "deferrable steps are not supported yet",
     "do_xcom_push": _RESULT,
     "durable": _ADOPTION,
     "is_delete_operator_pod": "KubernetesPodOperator no longer has it: use on_finish_action",
-    "logging_interval": "it belongs to deferrable mode",
+    "logging_interval": "the triggerer shows the log while the step runs",
     "name": _NAME,
     "poll_interval": _WATCH,
     "random_name_suffix": _NAME,
     "reattach_on_restart": _ADOPTION,
-    "trigger_kwargs": "it belongs to deferrable mode",
+    "trigger_kwargs": "what the trigger gets and tells is Tradewind's own",
     "xcom_sidecar_container_security_context": _RESULT,
 }
 
@@ -88,6 +87,8 @@ def pod_argument_problems(arguments: object, place: str) -> tuple[Problem, ...]:
 def _problems(arguments: Mapping[Any, Any], place: str) -> Iterator[Problem]:
     for name, value in arguments.items():
         where = f"{place}, argument {name!r}"
+        if name == "deferrable" and not isinstance(value, bool | None):
+            yield Problem(where, f"must be True or False, not {value!r}")
         if name in ACCEPTED:
             continue
         if name in OWN:

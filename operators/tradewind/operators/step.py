@@ -6,22 +6,27 @@ file would have to pay for. All work is in `tradewind.operators.execution`, load
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
+from tradewind.cluster.retry_policy import retried_kinds
 from tradewind.operators.links import ArtifactsLink, CachedFromLink, MlflowRunLink
 from tradewind.operators.nest import NO_LOOPS, LoopNest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from tradewind.operators.deferral import Resumption
     from tradewind.operators.execution import StepExecution
     from tradewind.operators.settings import RunSettings
     from tradewind.plan.model import Step
 
 __all__ = ["StepOperator"]
+
+_WAIT_FAILED = "__fail__"
+"""Airflow's word for the method of a deferred task whose trigger failed, or took too long."""
 
 
 class StepOperator(BaseOperator):
@@ -36,6 +41,7 @@ class StepOperator(BaseOperator):
         nest: the loops of the plan; None for a pipeline without any.
         pod: KubernetesPodOperator arguments for this step; they win over those of the pipeline and the
             deployment. Strings in them may be templates, they come from the DAG's author.
+        retry_on: kinds of ends that are worth another try (docs/failures.md); None: as the pipeline has it.
         kwargs: arguments of any Airflow task: retries, pool, execution_timeout, ...
     """
 
@@ -55,6 +61,7 @@ class StepOperator(BaseOperator):
         pipeline: RunSettings,
         nest: LoopNest | None = None,
         pod: Mapping[str, Any] | None = None,
+        retry_on: Collection[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +69,7 @@ class StepOperator(BaseOperator):
         self.pipeline = pipeline
         self.nest = nest or NO_LOOPS
         self.pod = pod or {}
+        self.retried = None if retry_on is None else retried_kinds(retry_on, "retry_on")
         self.links: dict[str, str] = {}
         self._execution: StepExecution | None = None
 
@@ -71,13 +79,54 @@ class StepOperator(BaseOperator):
         Raises:
             AirflowFailException: trying again cannot help.
             AirflowException: the step failed; Airflow's retries apply.
-        AirflowSkipException: a condition does not hold.
+            AirflowSkipException: a condition does not hold.
+            TaskDeferred: a trigger waits for the pod.
         """
         from tradewind.operators.execution import StepExecution
 
         self._execution = StepExecution(self, context)
+        return self._with_links(self._execution.run)
+
+    def resume(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Go on after the wait of a trigger.
+
+        Args:
+            event: what the trigger tells.
+
+        Raises:
+            see `execute`.
+        """
+        from tradewind.operators.deferral import Resumption
+
+        return self._go_on(context, Resumption.of_event(event))
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> dict[str, Any]:
+        """Go on after a deferral, also where Airflow has ended the wait: the step's pod and record are ended,
+        too.
+        """
+        if next_method != _WAIT_FAILED:
+            found: dict[str, Any] = super().resume_execution(next_method, next_kwargs, context)
+            return found
+        from tradewind.operators.deferral import Resumption
+
+        told = next_kwargs or {}
+        if told.get("traceback"):
+            self.log.error("The trigger failed:\n%s", "".join(told["traceback"]))
+        error = getattr(told.get("error"), "value", told.get("error")) or "unknown"
+        lost = Resumption(None, why=f"the wait for the pod failed: {error}", timed_out="timeout" in error)
+        return self._go_on(context, lost)
+
+    def _go_on(self, context: Context, resumption: Resumption) -> dict[str, Any]:
+        from tradewind.operators.execution import StepExecution
+
+        execution = self._execution = StepExecution(self, context)
+        return self._with_links(lambda: execution.resume(resumption))
+
+    def _with_links(self, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            return self._execution.run()
+            return run()
         finally:
             # Airflow keeps each link with a request of its own, whether it leads somewhere or not.
             found = [link for link in self.operator_extra_links if self.links.get(link.xcom_key)]

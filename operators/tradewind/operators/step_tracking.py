@@ -13,7 +13,7 @@ from tradewind.errors import TradewindError
 from tradewind.operators.configuration import SecretKey, configuration
 from tradewind.operators.inputs import StepInputs
 from tradewind.operators.links import ARTIFACTS_URL, CACHED_FROM_URL, MLFLOW_URL
-from tradewind.operators.mlflow import MlflowAccess, Tracking, parent_run
+from tradewind.operators.mlflow import STEP_BUDGET_SECONDS, MlflowAccess, Tracking, parent_run
 from tradewind.operators.storage import keeps_models
 from tradewind.operators.store_access import console_url
 from tradewind.operators.view import RunFacts
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tradewind.operators.step import StepOperator
     from tradewind.tracking import StepRecord, TrackedRun, Tracker
 
-__all__ = ["TRACKING_KEY", "StepTracking"]
+__all__ = ["TRACKING_KEY", "StepTracking", "end_record"]
 
 TRACKING_KEY = "tracking"
 """Key of the XCom with a failed step's record that MLflow did not take."""
@@ -146,6 +146,36 @@ class StepTracking:
         """Show the step's MLflow run while it runs. When it has ended, Airflow pushes the links itself."""
         for key, url in self._operator.links.items():
             self._ti.xcom_push(key=key, value=url)
+
+    # --- across a deferral ----------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return what `go_on` needs in another process: JSON data, nothing secret."""
+        run = self.run.to_dict() if self.run is not None else None
+        return {
+            "try_number": self._try_number,
+            "start_ms": self._start_ms,
+            "described": self._described,
+            "run": run,
+        }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Go on with the record that another process has begun, instead of `begin`."""
+        from tradewind.tracking import TrackedRun
+
+        self._try_number = int(state["try_number"])
+        self._start_ms = int(state["start_ms"])
+        self._described = bool(state["described"])
+        if state["run"] is not None and self._tracking is not None:
+            self.run = TrackedRun.from_dict(state["run"])
+            self._set_links(self.run.experiment_id, self.run.run_id)
+
+    def open_record(self) -> dict[str, Any] | None:
+        """Return what `end_record` needs; None when there is nothing to end."""
+        if self.run is None or self._parent is None:
+            return None
+        record = replace(self._record("RUNNING"), params={}, inputs={})
+        return {"record": record.to_dict(), "run": self.run.to_dict(), "parent": self._parent.to_dict()}
 
     def pod_environment(self) -> dict[str, str]:
         """Return the variables by which the pod reaches MLflow and the step's run."""
@@ -308,6 +338,27 @@ class StepTracking:
             cached_from=result.get("cached_from"),
             uses_mlflow=_uses_mlflow(step),
         )
+
+
+def end_record(begun: Mapping[str, Any], status: Status, why: str) -> None:
+    """Write the end of a step try where there is no task: from a trigger.
+
+    Args:
+        begun: what `open_record` returned.
+
+    Raises:
+        TradewindError: MLflow is away, or refuses.
+    """
+    from tradewind.tracking import StepRecord, TrackedRun
+
+    access = MlflowAccess.configured(configuration())
+    if access is None:
+        return
+    record = replace(
+        StepRecord.from_dict(begun["record"]), status=status, end_ms=int(time.time() * 1000), error=why
+    )
+    run, parent = TrackedRun.from_dict(begun["run"]), TrackedRun.from_dict(begun["parent"])
+    access.tracker(STEP_BUDGET_SECONDS).finish_step(record, run, parent)
 
 
 def _uses_mlflow(step: Step) -> bool:

@@ -22,7 +22,7 @@ from airflow.sdk import DAG
 from tradewind.airflow.docs import pipeline_doc, summary
 from tradewind.airflow.params import RunParams, run_params
 from tradewind.airflow.sources import calling_file, plan_of, source_name
-from tradewind.airflow.tasks import StepArguments, add_tasks, step_argument_problems
+from tradewind.airflow.tasks import StepArguments, add_tasks, retry_problems, step_argument_problems
 from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
 from tradewind.operators.durations import seconds_of
@@ -64,6 +64,8 @@ def pipeline_dag(
     steps: StepArguments | None = None,
     artifact_store: str | None = None,
     final_status: FinalStatusWords | None = None,
+    deferrable: bool | None = None,
+    retry_on: Collection[str] | None = None,
     **dag_arguments: Any,
 ) -> DAG:
     """Make a DAG of a pipeline: one task per step, between `run_start` and `run_end`.
@@ -86,12 +88,16 @@ def pipeline_dag(
         cluster: Airflow connection of the Kubernetes cluster.
         namespace: of the pods.
         pod: arguments of KubernetesPodOperator for every step's pod.
-        steps: by step id, arguments of any Airflow task (retries, pool, execution_timeout, ...) and `pod`, as
-            above, for this step alone.
+        steps: by step id, arguments of any Airflow task (retries, pool, execution_timeout, ...), and for this
+            step alone `pod` and `retry_on`.
         artifact_store: URI below which steps keep artifacts, or "mlflow"; default: what the pipeline says
             itself (`pipeline_root`), else what the deployment says.
         final_status: the words in which exit tasks are told how things ended (dsl.PipelineTaskFinalStatus):
             "documented" (SUCCEEDED, FAILED) or "engine" (COMPLETE, FAILED).
+        deferrable: True: steps wait for their pods in Airflow's triggerer, and take no worker meanwhile.
+            `pod={"deferrable": ...}` of a step wins.
+        retry_on: kinds of ends of steps that are worth another try, and words for groups of them: "default",
+            "infrastructure", "all" (docs/failures.md). How often is said by `retries`.
         dag_arguments: any other argument of `airflow.sdk.DAG`.
 
     Raises:
@@ -104,9 +110,12 @@ def pipeline_dag(
     if final_status is not None and final_status not in get_args(FinalStatusWords):
         words = ", ".join(get_args(FinalStatusWords))
         problems.append(Problem("final_status", f"is {final_status!r}", f"use one of {words}"))
+    if deferrable is not None and not isinstance(deferrable, bool):
+        problems.append(Problem("deferrable", f"must be True, False or None, not {deferrable!r}"))
     ttl = _cache_ttl(cache_ttl, problems)
     problems.extend(pod_argument_problems(pod or {}, "pod"))
     problems.extend(step_argument_problems(plan, steps or {}))
+    problems.extend(retry_problems(retry_on, "retry_on"))
     problems.extend(_root_problems(plan, artifact_store))
     run = run_params(plan, params or {}, scheduled=schedule is not None, problems=problems)
     arguments = {
@@ -137,6 +146,8 @@ def pipeline_dag(
             pipeline_root=plan.pipeline_root,
             config=plan.config,
             final_status=final_status,
+            deferrable=deferrable,
+            retry_on=None if retry_on is None else tuple(retry_on),
         )
         with collection_paused():
             add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)

@@ -177,12 +177,27 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "120",
         "How long the end of a run tries to write to MLflow what could not be written before, in seconds.",
     ),
+    "deferrable": _option(
+        "string",
+        "default",
+        "Whether steps wait for their pods in the triggerer, without a worker: ``true``, ``false``, or\n"
+        "``default``: as ``[operators] default_deferrable`` says. Pipelines (``deferrable=``) and steps\n"
+        "(``pod={'deferrable': ...}``) override it. ``never``: nothing overrides it; for a deployment\n"
+        "without a triggerer.",
+    ),
     "final_status": _option(
         "string",
         "documented",
         "The words in which exit tasks are told how things ended (dsl.PipelineTaskFinalStatus):\n"
         "``documented``: SUCCEEDED and FAILED, as KFP's documentation has it. ``engine``: COMPLETE and\n"
         "FAILED, as KFP's engine says.",
+    ),
+    "retry_on": _option(
+        "string",
+        "default",
+        "Which ends of a step are worth another try, as long as its task has retries left: kinds of ends\n"
+        "(docs/failures.md) and words for groups of them, with commas. ``default``, ``infrastructure``,\n"
+        "``all``, or ``nothing``.",
     ),
     "preload": _option(
         "boolean",

@@ -40,9 +40,21 @@ class OwnPod:
     adopted: bool
 
 
-def adopt(pods: Pods, identity: StepIdentity) -> OwnPod | None:
-    """Take over the newest pod of an earlier try whose end nobody has taken in; None when there is none."""
-    candidates = [pod for pod in pods.select(identity.selector()) if _adoptable(pod, identity)]
+def adopt(pods: Pods, identity: StepIdentity, since: int = 1) -> OwnPod | None:
+    """Take over the newest pod of an earlier try whose end nobody has taken in; None when there is none.
+
+    Args:
+        since: pods of tries before this one are deleted instead: the task was cleared after them.
+    """
+    candidates = []
+    for pod in pods.select(identity.selector()):
+        if not _adoptable(pod, identity):
+            continue
+        if _owned(pod).try_number < since:
+            _log.info("Removing the pod %s: the task was cleared since", pod["metadata"]["name"])
+            pods.delete(pod["metadata"]["name"])
+        else:
+            candidates.append(pod)
     if not candidates:
         return None
     pod = max(candidates, key=lambda item: str(item["metadata"].get("creationTimestamp")))

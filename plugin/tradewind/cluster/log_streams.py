@@ -55,6 +55,11 @@ class LogSession:
             session, self._session = self._session, None
             await session.close()
 
+    @property
+    def idle(self) -> bool:
+        """Say whether nobody uses it."""
+        return self._users == 0
+
     async def read(
         self, pod: str, container: str, *, follow: bool, since: str | None, take: Callable[[bytes], None]
     ) -> int:

@@ -84,10 +84,10 @@ def test_a_step_takes_four_requests_and_leaves_no_pod(on_cluster: str, cluster: 
 def test_the_log_is_complete_and_in_order(
     on_cluster: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
-    from tradewind.operators.pod import StepPodOperator
+    from tradewind.operators.pod_log import PodLog
 
     shown: list[str] = []
-    monkeypatch.setattr(StepPodOperator, "_show", lambda self, container, line: shown.append(line))
+    monkeypatch.setattr(PodLog, "show", lambda self, container, line: shown.append(line))
     source = "def work():\n    for i in range(3000):\n        print(f'line {i}')\n"
     StepRun(python_step(source)).execute()
     assert [line for line in shown if line.startswith("line")] == [f"line {i}" for i in range(3000)]
@@ -156,7 +156,7 @@ def test_an_init_container_that_fails(on_cluster: str) -> None:
 
 def test_a_pod_that_the_cluster_refuses(on_cluster: str) -> None:
     text = failure(StepRun(command_step("true"), pod={"labels": {"not ok": "x"}}), AirflowFailException)
-    assert "refuses" in text
+    assert "does not admit" in text
 
 
 def test_a_connection_that_does_not_exist(on_cluster: str) -> None:

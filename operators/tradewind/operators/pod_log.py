@@ -1,0 +1,103 @@
+"""What a step shows of its pod's log: which containers, in what form, and whose code takes part in it.
+
+KubernetesPodOperator has half a dozen arguments about this. A worker that watches its pod goes by all of
+them; a trigger knows only what can be written down, so where the author's own code takes part (callbacks, a
+formatter), the worker that goes on after the trigger shows the log instead.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
+
+from tradewind.cluster.logs import LogFollower
+from tradewind.cluster.observation import LOG_SECONDS
+from tradewind.cluster.pods import Pod, Pods
+from tradewind.cluster.statuses import container_names, has_started
+
+if TYPE_CHECKING:
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+__all__ = ["PodLog"]
+
+
+class PodLog:
+    """Shows the log of one pod.
+
+    Args:
+        operator: with the author's arguments.
+        author: names of the arguments that the author gave.
+        call_back: calls a hook of the author's callbacks.
+    """
+
+    def __init__(
+        self, operator: KubernetesPodOperator, author: Collection[str], call_back: Callable[..., None]
+    ) -> None:
+        self._operator = operator
+        self._author = author
+        self._call_back = call_back
+
+    @property
+    def wanted(self) -> list[str] | Literal["all"]:
+        """Containers whose logs are shown."""
+        operator = self._operator
+        shown = _names(operator.container_logs) if operator.get_logs else []
+        before = _names(operator.init_container_logs)
+        if True in (shown, before):
+            return "all"
+        return [*(shown or []), *(before or [])]  # type: ignore[misc]
+
+    @property
+    def bare(self) -> str | None:
+        """The container whose lines are shown without its name before them; None: all of them."""
+        operator = self._operator
+        if not operator.container_name_log_prefix_enabled:
+            return None
+        asked = "container_name_log_prefix_enabled" in self._author
+        return operator.container_logs if isinstance(operator.container_logs, str) and not asked else ""
+
+    @property
+    def needs_worker(self) -> bool:
+        """Say whether the author's own code takes part."""
+        operator = self._operator
+        unchanged = KubernetesPodOperatorCallback.progress_callback
+        own = any(callback.progress_callback is not unchanged for callback in operator.callbacks)
+        return own or operator._progress_callback is not None or operator.log_formatter is not None
+
+    def show(self, container: str, line: str) -> None:
+        """Show a line."""
+        operator = self._operator
+        if operator.log_formatter is not None:
+            text = operator.log_formatter(container, line)
+        else:
+            text = line if self.bare in (None, container) else f"[{container}] {line}"
+        operator.log.info("%s", text)
+        try:
+            if operator._progress_callback is not None:
+                operator._progress_callback(line)
+        except Exception:
+            operator.log.exception("progress_callback failed")
+        self._call_back("progress_callback", line=line, container_name=container, timestamp=None)
+
+    def show_whole(self, pods: Pods, pod: Pod) -> tuple[str, ...]:
+        """Show the logs of a pod that has ended; returns the last lines of the step's own."""
+        tail: tuple[str, ...] = ()
+        for name in container_names(pod) if self.wanted == "all" else self.wanted:
+            if not has_started(pod, name):
+                continue
+            follower = LogFollower(pods, pod["metadata"]["name"], name, functools.partial(self.show, name))
+            follower.start()
+            follower.finish(LOG_SECONDS)
+            if name == self._operator.base_container_name:
+                tail = tuple(follower.tail)
+        return tail
+
+
+def _names(containers: Any) -> list[str] | bool:
+    """`container_logs` in KubernetesPodOperator's spellings: None, a name, names, True for all."""
+    if isinstance(containers, bool) or containers is None:
+        return containers or []
+    return [containers] if isinstance(containers, str) else list(containers)
