@@ -134,7 +134,7 @@ def _measure(cluster: Cluster | None) -> tuple[dict[str, list[float]], dict[str,
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))
     for operator in (StepOperator, KubernetesPodOperator):
-        operator.execute = _timed(operator.execute, seconds)
+        operator.execute = timed_into(operator.execute, seconds)
     dag_ids = [name for name in DAG_IDS if cluster is not None or name not in IN_POD_MLFLOW]
     for number in range(ROUNDS + 1):
         for dag_id in dag_ids:
@@ -149,7 +149,9 @@ def _measure(cluster: Cluster | None) -> tuple[dict[str, list[float]], dict[str,
     return seconds, {name: statistics.median(values) for name, values in requests.items()}
 
 
-def _timed(execute: Callable[..., Any], seconds: dict[str, list[float]]) -> Callable[..., Any]:
+def timed_into(execute: Callable[..., Any], seconds: dict[str, list[float]]) -> Callable[..., Any]:
+    """Wrap an operator's `execute`, so that its seconds are kept by DAG id."""
+
     @functools.wraps(execute)
     def timed(operator: Any, context: Any) -> Any:
         started = time.monotonic()
