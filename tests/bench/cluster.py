@@ -1,0 +1,189 @@
+"""Steps on the real cluster that `BENCH_KUBECONFIG` names, beside a plain script that does the same.
+
+The script creates a pod, watches it to its end, reads its log and deletes it: what no operator can do with
+less. Both sides take turns in this process. Without `BENCH_KUBECONFIG` there is nothing to measure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.steps import timed_into
+from bench.table import Row
+
+ROUNDS = 7
+LONG_SECONDS = 5
+
+DAGS = f"""
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.container_component
+def noop():
+    return dsl.ContainerSpec(image="busybox", command=["true"])
+
+@dsl.component(base_image="python:3.11")
+def long() -> float:
+    import time
+    time.sleep({LONG_SECONDS})
+    return time.time()
+
+@dsl.pipeline(name="short")
+def short_pipeline():
+    noop().set_caching_options(False)
+
+@dsl.pipeline(name="long")
+def long_pipeline():
+    long().set_caching_options(False)
+
+short_dag = pipeline_dag(short_pipeline, dag_id="short", tracking="off")
+long_dag = pipeline_dag(long_pipeline, dag_id="long", tracking="off")
+deferred_dag = pipeline_dag(long_pipeline, dag_id="long_deferred", tracking="off", deferrable=True)
+"""
+LATE = f"import time; time.sleep({LONG_SECONDS}); print(time.time())"
+
+
+def rows() -> Iterator[Row]:
+    """Seconds and API requests of a step, against the plain script."""
+    kubeconfig = os.environ.get("BENCH_KUBECONFIG")
+    if not kubeconfig:
+        print("cluster: BENCH_KUBECONFIG names no cluster, nothing is measured", file=sys.stderr)
+        return
+    from fixtures import airflow as _airflow_home  # noqa: F401  (points AIRFLOW_HOME to a directory of its own)
+
+    namespace = os.environ.get("BENCH_NAMESPACE", "default")
+    extra = {"kube_config_path": kubeconfig, "namespace": namespace}
+    os.environ["AIRFLOW_CONN_KUBERNETES_DEFAULT"] = json.dumps({"conn_type": "kubernetes", "extra": extra})
+    script = PlainScript(kubeconfig, namespace)
+    seconds, late, requests = _measure(script)
+    bare = "a plain script"
+    yield Row("cluster: no-op, execute → return (s)", seconds["short"], seconds["script"], 1.3, bare)
+    what = "cluster: exit of a long step → return (s)"
+    yield Row(what, late["long"], late["script"], 1.5, bare)
+    yield Row(f"{what}, deferrable", late["long_deferred"], late["script"], 1.5, bare)
+    yield Row("cluster: Kubernetes API requests per step", requests["short"], goal=6.0)
+    yield Row("cluster: the same, a plain script", requests["script"])
+
+
+class PlainScript:
+    """Runs pods as a careful script does.
+
+    Args:
+        kubeconfig, namespace: where.
+    """
+
+    def __init__(self, kubeconfig: str, namespace: str) -> None:
+        from kubernetes import client, config
+
+        self.core = client.CoreV1Api(config.new_client_from_config(kubeconfig))
+        self.host = urlsplit(self.core.api_client.configuration.host).netloc
+        self._namespace = namespace
+
+    def run(self, image: str, command: list[str]) -> str:
+        """Run one pod; returns its log."""
+        from kubernetes import watch
+
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        spec = {
+            "containers": [{"name": "base", "image": image, "command": command}],
+            "restartPolicy": "Never",
+        }
+        made = self.core.create_namespaced_pod(self._namespace, {"metadata": {"name": name}, "spec": spec})
+        following = watch.Watch()
+        for event in following.stream(
+            self.core.list_namespaced_pod,
+            self._namespace,
+            field_selector=f"metadata.name={name}",
+            resource_version=made.metadata.resource_version,
+        ):
+            if event["object"].status.phase in ("Succeeded", "Failed"):
+                following.stop()
+        log = self.core.read_namespaced_pod_log(name, self._namespace, _preload_content=False).data.decode()
+        self.core.delete_namespaced_pod(name, self._namespace)
+        return str(log)
+
+
+def _measure(script: PlainScript) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    from airflow.dag_processing.dagbag import BundleDagBag
+    from airflow.utils.db import initdb
+
+    from tradewind.operators.step import StepOperator
+
+    seconds: dict[str, list[float]] = {}
+    late: dict[str, list[float]] = {}
+    requests: dict[str, list[float]] = {}
+    initdb()
+    folder = Path(os.environ["AIRFLOW_HOME"]) / "dags"
+    (folder / "cluster.py").write_text(DAGS)
+    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder", known_pools=None)
+    if bag.import_errors:
+        raise SystemExit("\n".join(bag.import_errors.values()))
+    StepOperator.execute = timed_into(StepOperator.execute, seconds)  # type: ignore[method-assign]
+    count = _count_requests(script.host)
+
+    def short_step() -> None:
+        _run(bag.dags["short"])
+
+    def short_script() -> None:
+        started = time.monotonic()
+        script.run("busybox", ["true"])
+        seconds.setdefault("script", []).append(time.monotonic() - started)
+
+    for number in range(ROUNDS + 1):
+        for name, run in (("script", short_script), ("short", short_step)):
+            before = count()
+            run()
+            requests.setdefault(name, []).append(count() - before)
+        late.setdefault("script", []).append(_since(script.run("python:3.11", ["python", "-c", LATE])))
+        for dag_id in ("long", "long_deferred"):
+            late.setdefault(dag_id, []).append(_lateness(_run(bag.dags[dag_id])))
+        if number == 0:  # imports and first connections
+            for figures in (seconds, late, requests):
+                figures.clear()
+    return _medians(seconds), _medians(late), _medians(requests)
+
+
+def _run(dag: Any) -> Any:
+    run = dag.test()
+    if run.state != "success":
+        raise SystemExit(f"the run of {dag.dag_id} ended as {run.state}")
+    return run
+
+
+def _lateness(run: Any) -> float:
+    """Seconds from the return of a step's function to the end of its task."""
+    instance = run.get_task_instance("long")
+    finished = float(instance.xcom_pull("long")["parameters"]["Output"])
+    return float(instance.end_date.timestamp()) - finished
+
+
+def _since(log: str) -> float:
+    return time.time() - float(log)
+
+
+def _medians(figures: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in figures.items()}
+
+
+def _count_requests(host: str) -> Callable[[], int]:
+    """Count this process's requests to the API server, whoever makes them; returns how to read the count."""
+    from urllib3.connectionpool import HTTPConnectionPool
+
+    seen = [0]
+    send = HTTPConnectionPool.urlopen
+
+    def counting(pool: HTTPConnectionPool, *arguments: Any, **options: Any) -> Any:
+        seen[0] += f"{pool.host}:{pool.port}" == host
+        return send(pool, *arguments, **options)
+
+    HTTPConnectionPool.urlopen = counting  # type: ignore[method-assign]
+    return lambda: seen[0]
