@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tradewind.cluster.log_lines import LogCursor, LogLine, Splitter
 from tradewind.cluster.logs import PAUSE_SECONDS, TAIL_LINES
 from tradewind.cluster.pods import CONNECT_SECONDS, LOG_SILENCE_SECONDS, Pods
+from tradewind.cluster.refusals import DOUBT_SECONDS
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -171,6 +173,7 @@ class LogStream:
         self._task.cancel()
 
     async def _run(self) -> None:
+        refused_at = 0.0
         while True:
             self._cursor.restart()
             ended = self._ended.is_set()
@@ -184,8 +187,12 @@ class LogStream:
                 if status == 401:
                     self._session.renew()
                 elif status == 403:
-                    _log.warning("The log of %s cannot be read: HTTP %s", self._pod, status)
-                    return
+                    # Also what a server says that has just been started and knows no Roles yet.
+                    refused_at = refused_at or time.monotonic()
+                    if time.monotonic() - refused_at > DOUBT_SECONDS:
+                        _log.warning("The log of %s cannot be read: HTTP %s", self._pod, status)
+                        return
+                    await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self, *, follow: bool) -> int:
         """Read one stream; 0 when it broke."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib3.exceptions import HTTPError
 
 from tradewind.cluster.log_lines import LogCursor, Splitter
-from tradewind.cluster.refusals import RefusedError
+from tradewind.cluster.refusals import Doubt, RefusedError
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -53,6 +53,7 @@ class LogFollower:
         self._sink = sink
         self._ended = threading.Event()
         self._abandoned = False
+        self._doubt = Doubt()
         self._cursor = LogCursor()
         self._response: BaseHTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"log-{pod}-{container}", daemon=True)
@@ -118,7 +119,8 @@ class LogFollower:
                 self._abandoned = True
             elif error.status == 401:
                 self._pods.renew_client()
-            elif not error.transient and error.status != 400:  # 400: the container is not there yet
+            elif error.status != 400 and not error.transient and not self._doubt.covers(error):
+                # 400: the container is not there yet.
                 _log.warning("The log of %s cannot be read: %s", self._pod, error)
                 self._abandoned = True
             return False
@@ -126,10 +128,12 @@ class LogFollower:
             # ValueError and AttributeError: what urllib3 may raise when `abandon` takes the socket away.
             if not self._abandoned:
                 _log.debug("The log stream of %s broke: %s", self._pod, error)
+            self._doubt.server_was_away()
             return False
         finally:
             if self._response is not None:
                 self._response.release_conn()
+        self._doubt = Doubt()
         return True
 
     def _pass_on(self, lines: Iterator[bytes]) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
-from tradewind.cluster.refusals import MissingError, RefusedError, refusal
+from tradewind.cluster.refusals import Doubt, MissingError, RefusedError, refusal
 from tradewind.errors import ConfigurationError, UnreachableError
 
 if TYPE_CHECKING:
@@ -231,19 +231,18 @@ class Pods:
         budget = self.budget_seconds if budget_seconds is None else budget_seconds
         deadline = time.monotonic() + budget
         pause = FIRST_PAUSE_SECONDS
-        renewed = False
+        doubt = Doubt()
         while True:
             try:
                 return call()
             except RefusedError as error:
-                if error.status == 401 and not renewed:
-                    renewed = True
+                if error.status == 401:
                     self.renew_client()
-                    continue
-                if not error.transient:
+                if not error.transient and not doubt.covers(error):
                     raise refusal(error, what, self.namespace) from None
                 reason, wait = str(error), error.retry_after or pause
             except (HTTPError, OSError) as error:
+                doubt.server_was_away()
                 reason, wait = _words(error), pause
             if time.monotonic() + wait > deadline:
                 raise UnreachableError(

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 from tradewind.errors import ConfigurationError, FatalError, RetryableError, TradewindError
 
-__all__ = ["ConflictError", "MissingError", "RefusedError", "refusal"]
+__all__ = ["DOUBT_SECONDS", "ConflictError", "Doubt", "MissingError", "RefusedError", "refusal"]
 
 _RIGHTS = {
     "pods": "Give it create, get, list, watch, patch and delete on pods, and get on pods/log.",
     "persistentvolumeclaims": "Give it create, get, list, patch and delete on persistentvolumeclaims.",
     "events": "Give it list on events.",
 }
+
+
+DOUBT_SECONDS = 2.0
+DOUBT_AFTER_OUTAGE_SECONDS = 30.0
 
 
 class RefusedError(Exception):
@@ -41,6 +46,35 @@ class RefusedError(Exception):
     def transient(self) -> bool:
         """Say whether the refusal may be gone in a moment."""
         return self.status in (408, 429, 500, 502, 503, 504)
+
+    @property
+    def of_rights(self) -> bool:
+        """Say whether the server does not know us, or does not let us."""
+        return self.status == 401 or (self.status == 403 and bool(_NO_RIGHT.search(str(self))))
+
+
+class Doubt:
+    """When to believe that an account has no right: not at once.
+
+    An API server that has just been started refuses everybody until it has read its accounts and Roles. It
+    says so in the very words in which it refuses those who have no right, and for good.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._was_away = False
+
+    def server_was_away(self) -> None:
+        """The next refusals may be those of a server that starts."""
+        self._was_away = True
+
+    def covers(self, error: RefusedError) -> bool:
+        """Say whether a refusal is to be asked again."""
+        if not error.of_rights:
+            return False
+        now = time.monotonic()
+        self._since = self._since or now
+        return now - self._since < (DOUBT_AFTER_OUTAGE_SECONDS if self._was_away else DOUBT_SECONDS)
 
 
 class ConflictError(RetryableError):

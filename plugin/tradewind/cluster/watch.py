@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tradewind.cluster.pods import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pod, Pods
-from tradewind.cluster.refusals import RefusedError, refusal
+from tradewind.cluster.refusals import Doubt, RefusedError, refusal
 from tradewind.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ class _Patience:
         self._lost_at: float | None = None
         self._pause = FIRST_PAUSE_SECONDS
         self._ended_at = 0.0
+        self._doubt = Doubt()
 
     def check_for_haste(self) -> None:
         """A watch ended as it should; pause when it did so at once, as it may do behind a broken proxy."""
@@ -231,10 +232,13 @@ class _Patience:
         now = time.monotonic()
         if now - opened_at > ALIVE_SECONDS and not isinstance(error, RefusedError):
             self.restore()
-        if isinstance(error, RefusedError) and not error.transient:
-            if error.status != 401 or self._lost_at is not None:
+        if not isinstance(error, RefusedError):
+            self._doubt.server_was_away()
+        elif not error.transient:
+            if error.status == 401:
+                self._pods.renew_client()
+            if not self._doubt.covers(error):
                 raise refusal(error, "watch pods", self._pods.namespace) from None
-            self._pods.renew_client()
         if self._lost_at is None:
             self._lost_at = now
         if now - self._lost_at > self._pods.budget_seconds:
