@@ -51,6 +51,7 @@ def airflow_environment(
     secret: str,
     dag_folders: Sequence[Path] = (),
     parallelism: int = 8,
+    triggerer: bool = True,
 ) -> dict[str, str]:
     """Environment variables of Airflow's processes in the local stack.
 
@@ -60,6 +61,7 @@ def airflow_environment(
         secret: signs the tokens with which Airflow's processes talk to one another.
         dag_folders: folders of the user's to load DAG files from.
         parallelism: how many steps run at once.
+        triggerer: Airflow's triggerer is one of the processes; without it, no step may wait for it.
     """
     port = addresses.airflow.rpartition(":")[2]
     connection = {"kube_config_path": str(addresses.kubeconfig)}
@@ -108,6 +110,8 @@ def airflow_environment(
         ("tradewind", "mlflow_tracking_uri"): addresses.mlflow,
         ("usage_data_collection", "enabled"): "False",
     }
+    if not triggerer:
+        settings["tradewind", "deferrable"] = "never"
     environment = dict(_inherited())
     environment |= {f"AIRFLOW__{section}__{key}".upper(): value for (section, key), value in settings.items()}
     environment["AIRFLOW_HOME"] = str(home.airflow)

@@ -50,7 +50,8 @@ class Options:
         kubeconfig: of the cluster to run steps on; None: the embedded one.
         context: context in that file; empty: its current one.
         mlflow: address of an MLflow server to use; empty: start one.
-        triggerer: start Airflow's triggerer as well. Pipelines don't need it, deferrable operators do.
+        triggerer: start Airflow's triggerer as well. Without it, deferrable steps wait in their workers; other
+            deferrable operators wait for ever.
         start_seconds: how long everything together may take to be ready.
     """
 
@@ -166,6 +167,7 @@ class Stack:
             addresses,
             secret=_secret(self._home.secret),
             dag_folders=self._options.dag_folders,
+            triggerer=self._options.triggerer,
         )
         arguments = ["-m", "tradewind.local.stack.airflow_server", str(self._home.logs), *names]
         process = StackProcess("airflow", arguments, environment, self._home, capture=True)
