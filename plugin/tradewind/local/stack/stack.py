@@ -50,8 +50,8 @@ class Options:
         kubeconfig: of the cluster to run steps on; None: the embedded one.
         context: context in that file; empty: its current one.
         mlflow: address of an MLflow server to use; empty: start one.
-        triggerer: start Airflow's triggerer as well. Without it, deferrable steps wait in their workers; other
-            deferrable operators wait for ever.
+        triggerer: start Airflow's triggerer as well. Without it, deferrable steps wait in their workers;
+            other deferrable operators wait for ever.
         start_seconds: how long everything together may take to be ready.
     """
 
