@@ -1,13 +1,14 @@
 """One try of a step, from its inputs to its XCom.
 
 In this order, so that nothing is waited for that is not needed yet: conditions, inputs, cache, MLflow's run
-(its id goes into the pod), pod; the run's parameters while the pod starts, the links if it takes its time. A skipped step, a cache
-hit and an importer end before anything of Kubernetes is imported. What MLflow could not take is parked in
-XCom for `run_end`.
+(its id goes into the pod), pod; the run's parameters while the pod starts, the links if it takes its time.
+The pod goes last, when Airflow has the result. A skipped step, a cache hit and an importer end before
+anything of Kubernetes is imported. What MLflow could not take is parked in XCom for `run_end`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,12 +34,13 @@ from tradewind.operators.run_options import settings_of_run
 from tradewind.operators.skipping import leave_trace, skip_unless_ready
 from tradewind.operators.step_tracking import StepTracking
 from tradewind.operators.storage import Places, fetch, require_store, store_arguments
+from tradewind.operators.succession import goes_on, is_running
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.volume_claims import do_claim
 from tradewind.operators.workspace import require_reach, uses_workspace, workspace_arguments
 from tradewind.operators.workspace_import import bringing_step, in_workspace
-from tradewind.operators.xcoms import ERROR_KEY, RunXComs, indexed
+from tradewind.operators.xcoms import ERROR_KEY, RESULT, RunXComs, indexed
 from tradewind.plan import evaluate
 from tradewind.plan.model import CreateVolume, DeleteVolume, Importer
 
@@ -49,6 +51,13 @@ if TYPE_CHECKING:
     from tradewind.operators.step import StepOperator
 
 __all__ = ["StepExecution", "StepKilled"]
+
+
+ASK_SECONDS = 1.5
+AWAY_SECONDS = 5.0
+"""How long Airflow may take to take in a result until it is asked whether that still counts: less than the
+time after which it gives a step to another try.
+"""
 
 
 class StepKilled(BaseException):
@@ -76,6 +85,7 @@ class StepExecution:
         self._pod: StepPodOperator | None = None
         self._running = False
         self._killed = False
+        self._goes_on = False
         self._deadline: float | None = None
         self._workspace: str | None = None
         self._platform: Mapping[str, Any] = {}
@@ -92,9 +102,10 @@ class StepExecution:
         try:
             with airflow_errors(), airflow_errors(self._retried()):
                 result = self._run()
-            parked = self._tracking.parked if self._tracking is not None else None
-            return self._indexed({**result, "parked": parked} if parked else result)
+            return self._final(result)
         except StepKilled:
+            if self._goes_on:
+                raise AirflowException("The task was killed; its pod is left to another try.") from None
             self._end_badly("KILLED", "the task was killed")
             raise AirflowException("The step was killed, and its pod with it.") from None
         except AirflowTaskTimeout:
@@ -122,7 +133,8 @@ class StepExecution:
         return self.run()
 
     def kill(self) -> None:
-        """End the pod, and then `run`. Called in a signal handler, or after `run` has ended.
+        """End the pod, unless another try comes for it, and then `run`. Called in a signal handler, or after
+        `run` has ended.
 
         Raises:
             StepKilled: to interrupt `run`.
@@ -131,7 +143,10 @@ class StepExecution:
             return
         self._killed = True
         if self._pod is not None:
-            self._pod.kill()
+            answer = goes_on(self._ti, self._identity, ASK_SECONDS)
+            self._goes_on = self._pod.has_ended if answer is None else answer
+            if not self._goes_on:
+                self._pod.kill()
         if self._running:
             raise StepKilled
 
@@ -233,12 +248,34 @@ class StepExecution:
             raise
         except (TradewindError, AirflowException) as error:
             tracking.fail(error)
-            raise
-        finally:
             pod.collected()
+            raise
+        collected = self._stored(result)
+        if collected:
+            pod.collect()
         if cache is not None:
             cache.store(result, tracking.source(), self._operator.log, outcome.image_id)
+        if collected:
+            pod.collected()
         return result
+
+    def _stored(self, result: Mapping[str, Any]) -> bool:
+        """Give the result to Airflow; False when it may not count there, so that the pod has to stay.
+
+        Airflow itself would do it after `execute`: too late, since the pod, which has the result as well, is
+        removed before.
+        """
+        began = time.monotonic()
+        self._ti.xcom_push(key=RESULT, value=self._final(result))
+        self._operator.do_xcom_push = False
+        if time.monotonic() - began < AWAY_SECONDS or is_running(self._ti, self._identity):
+            return True
+        self._operator.log.warning("Airflow was away for long, the step is another try's by now")
+        return False
+
+    def _final(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        parked = self._tracking.parked if self._tracking is not None else None
+        return self._indexed({**result, "parked": parked} if parked else result)
 
     def _found(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> StepPodOperator:
         """Return the step's pod: a new one, that of an earlier try, or the one that a trigger has awaited."""

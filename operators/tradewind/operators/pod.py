@@ -203,8 +203,9 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     @property
     def has_ended(self) -> bool:
-        """Say whether the pod that was launched is over already: one that was taken over may be."""
-        return self._own is not None and has_ended(self._own.pod, self.base_container_name)
+        """Say whether the pod that was launched is over, as one that was taken over may be from the start."""
+        ended = self._own is not None and has_ended(self._own.pod, self.base_container_name)
+        return ended or self._removal is not None
 
     def waiting(
         self, deadline: float | None, state: Mapping[str, Any], record: Mapping[str, Any] | None
@@ -264,8 +265,14 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     # --- after the pod ------------------------------------------------------------------------------------
 
+    def collect(self) -> None:
+        """Begin to delete the pod, or to mark it as taken in: what it has made is safe, or of no use."""
+        if self._removal is not None and self._removal.ident is None:
+            self._removal.start()
+
     def collected(self) -> None:
         """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
+        self.collect()
         if self._removal is not None:
             self._removal.join(COLLECT_SECONDS)
 
@@ -331,7 +338,10 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         return replace(end, remedy=f"{end.remedy} {remedy}".strip()) if remedy else end
 
     def _take_in(self, pod: Pod, end: PodEnd) -> None:
-        """Delete the pod or mark it as taken in, beside whatever the step does next."""
+        """Make ready to delete the pod or to mark it as taken in, beside whatever the step does then.
+
+        Not yet: until Airflow has the result, the pod is the only one who has it.
+        """
         self._call_back("on_pod_completion", pod=pod)
         self._call_back("on_pod_teardown", pod=pod)
         if not end.succeeded:
@@ -355,7 +365,8 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             self._call_back("on_pod_cleanup", pod=pod)
 
         self._removal = threading.Thread(target=remove, name=f"remove-{name}", daemon=True)
-        self._removal.start()
+        if not end.succeeded:
+            self.collect()
 
     def _tell_more(self, pod: Pod) -> None:
         if self.log_events_on_failure:

@@ -16,6 +16,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from fixtures.steps import RUN_START, StepRun, TaskInstance, command_step, python_step
+from tradewind.operators import execution
 from tradewind.operators.settings import RunSettings
 
 SLOW = """
@@ -133,6 +134,58 @@ def test_a_killed_task_takes_its_pod_with_it(
     children = f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
     found = rest.post("runs/search", {"experiment_ids": [parent.experiment_id], "filter": children})["runs"]
     assert [child_run["info"]["status"] for child_run in found] == ["KILLED"]
+
+
+@pytest.mark.parametrize("state", ["up_for_retry", "queued", "running"])
+def test_a_task_that_was_given_to_another_try_leaves_its_pod_to_it(
+    on_cluster: str, core_api: Any, tmp_path: Path, state: str
+) -> None:
+    """As after an outage of Airflow's own: its scheduler took the task for dead, it was not."""
+    out = tmp_path / "starts"
+    step = python_step(SLOW, {"out": str(out), "seconds": 3.0})
+    run = StepRun(step, pod=shared(tmp_path), ti=TaskInstance(states={"work": state}))
+    with run.process(tmp_path) as child:
+        wait_for(lambda: out.exists() or child.poll() is not None)
+        assert child.poll() is None, log_of(tmp_path, child)
+        child.send_signal(signal.SIGTERM)
+        child.wait(60)
+    assert replace(run, ti=TaskInstance(try_number=2)).execute()["parameters"] == {"Output": "done"}
+    assert out.read_text() == "x", "a second pod ran"
+    assert pods(core_api, on_cluster) == []
+
+
+def test_a_pod_stays_until_airflow_has_its_result(
+    on_cluster: str, core_api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: TaskInstance, key: str, value: Any) -> None:
+        raise ConnectionError("Airflow is away")
+
+    out = tmp_path / "starts"
+    run = StepRun(python_step(SLOW, {"out": str(out), "seconds": 0.0}), pod=shared(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(TaskInstance, "xcom_push", away)
+        with pytest.raises(ConnectionError):
+            run.execute()
+    assert len(pods(core_api, on_cluster)) == 1
+    assert replace(run, ti=TaskInstance(try_number=2)).execute()["parameters"] == {"Output": "done"}
+    assert out.read_text() == "x", "a second pod ran"
+    assert pods(core_api, on_cluster) == []
+
+
+@pytest.mark.parametrize(("state", "left"), [("running", 0), ("up_for_retry", 1)])
+def test_a_result_that_came_late_may_not_count(
+    on_cluster: str, core_api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, left: int
+) -> None:
+    """Airflow takes in the result after an outage, and then not that the task succeeded."""
+    monkeypatch.setattr(execution, "AWAY_SECONDS", 0.0)
+    out = tmp_path / "starts"
+    step = python_step(SLOW, {"out": str(out), "seconds": 0.0})
+    run = StepRun(step, pod=shared(tmp_path), ti=TaskInstance(states={"work": state}))
+    assert run.execute()["parameters"] == {"Output": "done"}
+    assert len(pods(core_api, on_cluster)) == left
+    again = replace(run, ti=TaskInstance(try_number=2)).execute()
+    assert again["parameters"] == {"Output": "done"}
+    assert len(out.read_text()) == 2 - left
 
 
 def test_a_task_that_times_out_takes_its_pod_with_it(on_cluster: str, core_api: Any) -> None:
