@@ -21,6 +21,9 @@ import sysconfig
 
 # Where the library's largest parts are of no use to a program without a screen.
 UNUSED = ("test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "config-*")
+# Parts of the C library that it loads by itself, and those that compiled packages may ask for.
+LOADED_LATE = ("libnss_dns*", "libnss_files*", "libresolv*.so*", "libgcc_s.so*")
+FOR_PACKAGES = ("libpthread.so*", "libdl.so*", "librt.so*", "libutil.so*", "libm.so*", "libstdc++.so*")
 # What pip installs (drivers of object stores) goes into the copy: no environments can be made from it.
 CUSTOM = """\
 import os, sys
@@ -93,7 +96,7 @@ def copy_shared_objects(home: str) -> None:
         loaded = {line.split(None, 5)[5].strip() for line in file if ".so" in line}
     loaded = {path for path in loaded if os.path.isfile(path) and not path.startswith(dynamic)}
     libc = next(path for path in loaded if os.path.basename(path).startswith(("libc.", "libc-", "ld-musl")))
-    for pattern in ("libnss_dns*", "libnss_files*", "libresolv*.so*", "libgcc_s.so*"):
+    for pattern in (*LOADED_LATE, *FOR_PACKAGES):
         loaded.update(glob.glob(os.path.join(os.path.dirname(libc), pattern)))
     for path in sorted(loaded):
         name = os.path.basename(path)
