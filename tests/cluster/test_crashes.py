@@ -76,6 +76,7 @@ def pipeline(seconds: float = 10.0):
 dag = pipeline_dag(pipeline, namespace="{namespace}", experiment="{name}"{more})
 """
 NAME = "crashes"
+DEFERRED = "crashes_deferred"
 RUN_SECONDS = 400.0
 
 
@@ -238,7 +239,9 @@ def crashes(
         airflow_processes(root, real_cluster.airflow(real_namespace), crash_mlflow.uri) as airflow,
     ):
         write_dag(airflow.dags, NAME, real_namespace)
-        eventually(lambda: airflow.api.dag(NAME), 120, "the DAG")
+        write_dag(airflow.dags, DEFERRED, real_namespace, more=", deferrable=True")
+        for name in (NAME, DEFERRED):
+            eventually(lambda name=name: airflow.api.dag(name), 120, f"the DAG {name}")
         yield Crashes(airflow, real_cluster, real_namespace, pods, crash_mlflow)
 
 
@@ -251,30 +254,21 @@ def write_dag(folder: Path, name: str, namespace: str, more: str = "") -> None:
 # --- Airflow's processes --------------------------------------------------------------------------------
 
 
-def test_the_process_of_the_task_is_killed(crashes: Crashes) -> None:
-    run = crashes.begin(10)
-    _, *below = run.supervised("produce")
+def test_processes_of_workers_are_killed(crashes: Crashes) -> None:
+    """That of a task alone, its supervisor alone, and both at once, as the loss of a worker does."""
+    task, supervisor, worker = crashes.begin(10), crashes.begin(5), crashes.begin(10)
+    _, *below = task.supervised("produce")
     for process in below:
         process.kill()
-    run.succeeds(tries=2)
-
-
-def test_the_supervisor_of_the_task_is_killed(crashes: Crashes) -> None:
-    """What it supervised goes on, and must do no harm beside the retry."""
-    run = crashes.begin(25)
-    supervisor, *_ = run.supervised("produce")
-    supervisor.kill()
-    run.succeeds(tries=2)
-
-
-def test_the_worker_is_killed_with_all_that_runs_on_it(crashes: Crashes) -> None:
-    run = crashes.begin(10)
-    processes = run.supervised("produce")
-    for process in processes:
+    # What it supervised ends long before Airflow notices: the pod has to wait for the retry.
+    supervisor.supervised("produce")[0].kill()
+    both = worker.supervised("produce")
+    for process in both:
         process.send_signal(signal.SIGSTOP)  # else the one could still tell of the other
-    for process in processes:
+    for process in both:
         process.kill()
-    run.succeeds(tries=2)
+    for run in (task, supervisor, worker):
+        run.succeeds(tries=2)
 
 
 def test_the_scheduler_is_killed(crashes: Crashes) -> None:
@@ -294,18 +288,31 @@ def test_the_machine_of_scheduler_and_workers_is_lost(crashes: Crashes) -> None:
     run.succeeds()
 
 
-def test_the_api_server_of_airflow_is_killed(crashes: Crashes) -> None:
-    """The step ends while nobody is there to be told."""
-    run = crashes.begin(6)
+def test_the_api_server_of_airflow_is_gone_for_long(crashes: Crashes) -> None:
+    """So long that the scheduler takes steps for dead: one that ends meanwhile, and one that goes on."""
+    runs = [crashes.begin(5), crashes.begin(100)]
     crashes.airflow.kill_with_all("api-server")
-    time.sleep(12)
+    time.sleep(75)
     crashes.airflow.start("api-server")
     crashes.airflow.wait_ready()
-    run.succeeds(tries=1)
+    for run in runs:
+        run.succeeds()
+
+
+def test_the_triggerer_is_killed(crashes: Crashes) -> None:
+    """One step ends while there is none; another goes on, and waits for the next one."""
+    ending, going_on = crashes.begin(8, DEFERRED), crashes.begin(60, DEFERRED)
+    for run in (ending, going_on):
+        eventually(lambda run=run: run.instance("produce")["state"] == "deferred", 120, "the deferral")
+    crashes.airflow.kill_with_all("triggerer")
+    time.sleep(10)
+    crashes.airflow.start("triggerer")
+    for run in (ending, going_on):
+        run.succeeds(tries=1)
 
 
 def test_the_database_is_gone_for_a_while(crashes: Crashes) -> None:
-    """Nobody can write to it, for longer than a step takes to end."""
+    """Nobody can write to it, while a step ends."""
     run = crashes.begin(5)
     with closing(sqlite3.connect(crashes.airflow.home.airflow / "airflow.db", timeout=60)) as database:
         database.isolation_level = None
@@ -336,14 +343,15 @@ def scripts() -> Path:
 
 @pytest.mark.parametrize("seconds", [5, 40, 120])
 def test_the_api_server_of_the_cluster_is_gone(crashes: Crashes, scripts: Path, seconds: int) -> None:
-    """The step ends meanwhile; another run is to begin while it is gone."""
-    run = crashes.begin(min(seconds / 2, 20))
+    """Steps end meanwhile, for which a worker and a trigger wait; another run begins while it is gone."""
+    runs = [crashes.begin(min(seconds / 2, 20), dag_id) for dag_id in (DEFERRED, NAME)]
     outage = subprocess.Popen([scripts / "apiserver-outage.sh", str(seconds)])
     time.sleep(2)
-    second = crashes.trigger(1)
+    late = crashes.trigger(1)
     assert outage.wait(seconds + 120) == 0
-    run.succeeds(tries=1)
-    second.succeeds()
+    for run in runs:
+        run.succeeds(tries=1)
+    late.succeeds()
 
 
 def test_the_kubelet_is_restarted(crashes: Crashes, scripts: Path) -> None:

@@ -16,6 +16,7 @@ from fixtures.steps import python_step
 from tradewind.operators.run import RunEndOperator, RunStartOperator
 from tradewind.operators.settings import RunSettings
 from tradewind.operators.step import StepOperator
+from tradewind.plan.bindings import *
 from tradewind.plan.model import *
 
 settings = RunSettings(pipeline="demo", experiment={experiment!r}, caching=False)
