@@ -10,6 +10,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.scheduler import run_of, stack_api
 from bench.steps import timed_into
 from bench.table import Row
 
 ROUNDS = 7
+PARALLEL_ROUNDS = 3
 LONG_SECONDS = 5
 
 DAGS = f"""
@@ -49,6 +52,34 @@ short_dag = pipeline_dag(short_pipeline, dag_id="short", tracking="off")
 long_dag = pipeline_dag(long_pipeline, dag_id="long", tracking="off")
 deferred_dag = pipeline_dag(long_pipeline, dag_id="long_deferred", tracking="off", deferrable=True)
 """
+MANY = 100
+PARALLEL = f"""
+from airflow.sdk import DAG, BaseOperator
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.container_component
+def noop():
+    return dsl.ContainerSpec(image="busybox", command=["true"])
+
+@dsl.pipeline(name="parallel")
+def pipeline():
+    for _ in range({MANY}):
+        noop().set_caching_options(False)
+
+where = {{where}}
+steps = pipeline_dag(pipeline, dag_id="parallel_steps", tracking="off", max_active_tasks={MANY}, **where)
+deferred = pipeline_dag(pipeline, dag_id="parallel_deferred", tracking="off", max_active_tasks={MANY},
+    deferrable=True, **where)
+
+class Noop(BaseOperator):
+    def execute(self, context):
+        return None
+
+with DAG("parallel_trivial", schedule=None, max_active_tasks={MANY}):
+    for number in range({MANY} + 2):
+        Noop(task_id=f"noop-{{number}}")
+"""
 LATE = f"import time; time.sleep({LONG_SECONDS}); print(time.time())"
 
 
@@ -72,6 +103,7 @@ def rows() -> Iterator[Row]:
     yield Row(f"{what}, deferrable", late["long_deferred"], late["script"], 1.5, bare)
     yield Row("cluster: Kubernetes API requests per step", requests["short"], goal=6.0)
     yield Row("cluster: the same, a plain script", requests["script"])
+    yield from _parallel(script, kubeconfig, namespace)
 
 
 class PlainScript:
@@ -88,22 +120,41 @@ class PlainScript:
         self.host = urlsplit(self.core.api_client.configuration.host).netloc
         self._namespace = namespace
 
+    def run_many(self, image: str, command: list[str], count: int) -> None:
+        """Run pods at once, read their logs and delete them."""
+        from kubernetes import watch
+
+        group = uuid.uuid4().hex[:8]
+        waiting = {self._create(f"bench-{group}-{n}", image, command, group)[0] for n in range(count)}
+        following = watch.Watch()
+        listing = self.core.list_namespaced_pod
+        for event in following.stream(listing, self._namespace, label_selector=f"bench={group}"):
+            name = event["object"].metadata.name
+            if name in waiting and event["object"].status.phase in ("Succeeded", "Failed"):
+                waiting.remove(name)
+                self.core.read_namespaced_pod_log(name, self._namespace)
+                self.core.delete_namespaced_pod(name, self._namespace)
+            if not waiting:
+                following.stop()
+
+    def _create(self, name: str, image: str, command: list[str], group: str) -> tuple[str, str]:
+        container = {"name": "base", "image": image, "command": command}
+        spec = {"containers": [container], "restartPolicy": "Never"}
+        body = {"metadata": {"name": name, "labels": {"bench": group}}, "spec": spec}
+        return name, str(self.core.create_namespaced_pod(self._namespace, body).metadata.resource_version)
+
     def run(self, image: str, command: list[str]) -> str:
         """Run one pod; returns its log."""
         from kubernetes import watch
 
-        name = f"bench-{uuid.uuid4().hex[:8]}"
-        spec = {
-            "containers": [{"name": "base", "image": image, "command": command}],
-            "restartPolicy": "Never",
-        }
-        made = self.core.create_namespaced_pod(self._namespace, {"metadata": {"name": name}, "spec": spec})
+        group = uuid.uuid4().hex[:8]
+        name, version = self._create(f"bench-{group}", image, command, group)
         following = watch.Watch()
         for event in following.stream(
             self.core.list_namespaced_pod,
             self._namespace,
             field_selector=f"metadata.name={name}",
-            resource_version=made.metadata.resource_version,
+            resource_version=version,
         ):
             if event["object"].status.phase in ("Succeeded", "Failed"):
                 following.stop()
@@ -150,6 +201,39 @@ def _measure(script: PlainScript) -> tuple[dict[str, float], dict[str, float], d
             for figures in (seconds, late, requests):
                 figures.clear()
     return _medians(seconds), _medians(late), _medians(requests)
+
+
+def _parallel(script: PlainScript, kubeconfig: str, namespace: str) -> Iterator[Row]:
+    """Many steps at once under the real scheduler, on the machine on which the cluster is, too."""
+    from tradewind.local.stack import Home, Options, Stack
+
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory) / "dags"
+        folder.mkdir()
+        (folder / "parallel.py").write_text(PARALLEL.replace("{where}", repr({"namespace": namespace})))
+        home = Home(Path(directory) / "home")
+        names = ("parallel_trivial", "parallel_steps", "parallel_deferred")
+        seconds: dict[str, list[float]] = {}
+        given = Options((folder,), kubeconfig=Path(kubeconfig), triggerer=True)
+        with Stack(home, given) as stack:
+            api = stack_api(stack, home, names)
+            for _ in range(PARALLEL_ROUNDS):
+                started = time.monotonic()
+                script.run_many("busybox", ["true"], MANY)
+                seconds.setdefault("script", []).append(time.monotonic() - started)
+                for name in names:
+                    seconds.setdefault(name, []).append(run_of(api, name))
+    median = _medians(seconds)
+    own = median["parallel_trivial"]
+    what = f"cluster: {MANY} parallel steps, first to last (s)"
+    bare = "a plain script"
+    yield Row(
+        f"{what}, less {MANY} trivial tasks", median["parallel_steps"] - own, median["script"], 1.15, bare
+    )
+    yield Row(
+        f"{what}, deferrable, the same", median["parallel_deferred"] - own, median["script"], 1.15, bare
+    )
+    yield Row(what, median["parallel_steps"], own, baseline="trivial Airflow tasks")
 
 
 def _run(dag: Any) -> Any:

@@ -103,11 +103,10 @@ def _medians(home: Home, folder: Path, names: tuple[str, ...]) -> tuple[dict[str
     said.mkdir(parents=True)
     os.environ["BENCH_MEMORY"] = str(said)
     with Stack(home, Options(dag_folders=(folder,))) as stack:
-        api = AirflowApi(stack.state.addresses.airflow, USER, read_password(home))
-        _await_dags(api)
+        api = stack_api(stack, home, tuple(CHAINS))
         for number in range(ROUNDS + 1):
             for name in names:
-                elapsed = _run(api, name)
+                elapsed = run_of(api, name)
                 if number:  # the first round fills caches
                     seconds[name].append(elapsed / STEPS)
     memory = {
@@ -117,17 +116,20 @@ def _medians(home: Home, folder: Path, names: tuple[str, ...]) -> tuple[dict[str
     return {name: statistics.median(values) for name, values in seconds.items()}, memory
 
 
-def _await_dags(api: AirflowApi) -> None:
+def stack_api(stack: Stack, home: Home, names: tuple[str, ...]) -> AirflowApi:
+    """A client of a stack's Airflow, which has loaded these DAGs."""
+    api = AirflowApi(stack.state.addresses.airflow, USER, read_password(home))
     deadline = time.monotonic() + LONGEST_SECONDS
-    while any(api.dag(name) is None for name in CHAINS):
+    while any(api.dag(name) is None for name in names):
         if errors := api.import_errors():
             raise SystemExit(errors[0]["stack_trace"])
         if time.monotonic() > deadline:
             raise SystemExit("Airflow does not load the DAG files")
         time.sleep(1)
+    return api
 
 
-def _run(api: AirflowApi, dag_id: str) -> float:
+def run_of(api: AirflowApi, dag_id: str) -> float:
     """Trigger a run and wait for its end; the seconds in between, by this process's clock."""
     started = time.monotonic()
     run_id = api.trigger(dag_id, {})

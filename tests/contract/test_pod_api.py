@@ -358,14 +358,14 @@ def test_volumes(api: Any, namespace: str) -> None:
         {"name": "config", "configMap": {"name": "c", "items": [{"key": "b", "path": "deep/b.txt"}]}},
     ]
     mounts = [
-        {"name": "work", "mountPath": "/data/in/work"},
+        {"name": "work", "mountPath": "/data/in/box"},
         {"name": "work", "mountPath": "/part", "subPath": "part"},
         {"name": "secret", "mountPath": "/etc/tradewind-secret", "readOnly": True},
         {"name": "config", "mountPath": "/config"},
     ]
     script = (
         "cat /etc/tradewind-secret/key; ls /config; cat /config/deep/b.txt; echo x > /part/file;"
-        " cat /data/in/work/part/file; ls /data/in/work; stat -Lc %a /etc/tradewind-secret/key;"
+        " cat /data/in/box/part/file; ls /data/in/box; stat -Lc %a /etc/tradewind-secret/key;"
         " echo y > /etc/tradewind-secret/new && echo writable"
     )
     body = sh_pod("volumes", script, main={"volumeMounts": mounts}, volumes=volumes)

@@ -244,8 +244,8 @@ def test_a_hit_on_a_shared_volume_is_seen_in_airflow(
         ).execute()
     assert made["parameters"] == {"Output": "ab" * 3000}  # too long for a pod's message
     (data,) = made["artifacts"]["data"]
-    assert data["uri"] == (root / "team/shared/run-1/work/try-1/data").as_uri()
-    assert (root / "team/shared/run-1/work/try-1/data").read_text() == "ab"
+    assert data["uri"] == (root / "team/shared/run-1" / "work" / "try-1/data").as_uri()
+    assert (root / "team/shared/run-1" / "work" / "try-1/data").read_text() == "ab"
     assert (hit["artifacts"], hit["cached_from"]["run"]) == (made["artifacts"], "run-1")
     (link,) = second.operator.operator_extra_links
     assert link.get_link(second.operator, ti_key=None) == first.ti.log_url

@@ -93,7 +93,7 @@ def test_a_store_of_ones_own(airflow_home: Any, cluster: Any, namespace: str, tm
     (artifact,) = result["artifacts"]["data"]
     path = artifact["uri"].removeprefix("file://")
     assert Path(path).read_text() == "rows"
-    assert path.startswith(f"{tmp_path}/demo/run-1/work/try-1/")
+    assert Path(path).is_relative_to(tmp_path / "demo" / "run-1" / "work" / "try-1")
 
 
 def test_the_mlflow_token_reaches_the_pod_by_reference_only(
