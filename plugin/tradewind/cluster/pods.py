@@ -20,7 +20,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
 from tradewind.cluster.refusals import Doubt, MissingError, RefusedError, refusal
-from tradewind.errors import ConfigurationError, UnreachableError
+from tradewind.errors import TradewindError, UnreachableError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration, CoreV1Api
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 BUDGET_SECONDS = 300.0
 CREATE_BUDGET_SECONDS = 60.0
+EVENTS_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.2
@@ -119,14 +120,15 @@ class Pods:
         return True
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the Kubernetes events about a pod, oldest first; none where they may not be listed.
+        """Return the Kubernetes events about a pod, oldest first; none where they cannot be read at once.
 
-        They only explain. A Role without them is a smaller one.
+        They only explain: nothing waits for them, and a Role may be without them.
         """
         query = {"fieldSelector": f"involvedObject.name={name}"}
         try:
-            items = self._json("GET", kind="events", query=query).get("items") or []
-        except ConfigurationError as error:
+            answer = self._json("GET", kind="events", query=query, budget_seconds=EVENTS_SECONDS)
+            items = answer.get("items") or []
+        except TradewindError as error:
             _log.warning("The pod's events cannot be shown: %s", error)
             return []
         return sorted(
