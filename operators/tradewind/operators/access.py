@@ -38,12 +38,11 @@ class ClusterAccess:
 def pipeline_pod_arguments(pipeline: RunSettings, step: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Merge the pod arguments of deployment, pipeline and, if given, one step."""
     settings = configuration()
-    where = {
-        "kubernetes_conn_id": pipeline.cluster or settings.kubernetes_conn_id,
-        "namespace": pipeline.namespace or settings.namespace,
-    }
+    deployment = {"kubernetes_conn_id": settings.kubernetes_conn_id, "namespace": settings.namespace}
+    named = {"kubernetes_conn_id": pipeline.cluster, "namespace": pipeline.namespace}
+    where = {name: value for name, value in named.items() if value}
     waiting = {} if pipeline.deferrable is None else {"deferrable": pipeline.deferrable}
-    return merge_pod_arguments(where, settings.pod_defaults, pipeline.pod, waiting, step or {})
+    return merge_pod_arguments(deployment, settings.pod_defaults, where, pipeline.pod, waiting, step or {})
 
 
 def cluster_access(arguments: Mapping[str, Any]) -> ClusterAccess:

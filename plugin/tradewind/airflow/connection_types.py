@@ -3,9 +3,9 @@
 Airflow shows them from the provider's description alone; only a press of "Test" imports the hooks. The names
 below `conn-fields` are those of a connection's `extra`, which `tradewind.operators` reads.
 
-By a field's name Airflow tells whether it is masked, in the UI and in all logs. So the field with arguments of
-a driver has "secret" in its name, and those with mere names of Kubernetes secrets have not: "mlflow" is a word
-that logs should be able to say.
+By a field's name Airflow tells whether it is masked, in the UI and in all logs. So the field with arguments
+of a driver has "secret" in its name, and those with mere names of Kubernetes secrets have not: "mlflow" is a
+word that logs should be able to say.
 
 The port is shown although a URI has one: in Airflow 3.3 the Test button sends port 0 for a connection without
 any, which the API server then takes for another server than the one that was saved, and refuses to test. With
