@@ -24,7 +24,7 @@ from bench.parse import child_environment
 from bench.table import Row
 
 PODS = 1000
-COMPARED = 200
+COMPARED = 100
 IDLE_SECONDS = 30.0
 ENDING_SECONDS = 20.0
 LONGEST_SECONDS = 600.0
