@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.crashes import crash_mlflow, crashes
 from fixtures.real_cluster import (
     fresh_namespace,
     host_for_pods,
@@ -25,6 +26,8 @@ from fixtures.real_cluster import (
 )
 
 __all__ = [
+    "crash_mlflow",
+    "crashes",
     "fresh_namespace",
     "host_for_pods",
     "mlflow_for_pods",
