@@ -48,7 +48,21 @@ class MlflowAccess:
     pod_secrets: Mapping[str, SecretKey] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"MlflowAccess({self.uri!r})"
+        return f"MlflowAccess({_without_credentials(self.uri)!r})"
+
+    def __post_init__(self) -> None:
+        """Check the addresses that are shown.
+
+        Raises:
+            ConfigurationError: one holds credentials, which would stand in every pod's spec, or in links.
+        """
+        for who, uri in (("pods", self.pod_uri), ("people", self.ui_uri)):
+            if uri != _without_credentials(uri):
+                raise ConfigurationError(
+                    f"MLflow's address for {who} holds a user or password: {_without_credentials(uri)}",
+                    remedy="Write it without; pods take theirs from a Kubernetes secret"
+                    " ([tradewind] mlflow_login_secret or mlflow_token_secret).",
+                )
 
     @classmethod
     def configured(cls, settings: Configuration) -> MlflowAccess | None:
