@@ -177,7 +177,8 @@ def test_what_a_lost_deployment_left_behind_is_swept(crashes: Crashes, tmp_path:
     for name in PROCESSES:
         crashes.airflow.kill_with_all(name)
     environment = {name: value for name, value in os.environ.items() if name != "AIRFLOW_HOME"}
-    where = ["--cluster", str(crashes.cluster.kubeconfig), "--namespace", crashes.namespace]
+    account = crashes.cluster.airflow(crashes.namespace)
+    where = ["--cluster", str(account), "--namespace", crashes.namespace]
 
     def sweep(*arguments: str) -> list[dict[str, str]]:
         command = [
