@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fixtures.service_accounts import rights
 from fixtures.stack import LocalStack, eventually
 
 pytestmark = pytest.mark.e2e
@@ -161,14 +162,21 @@ def test_check_of_the_running_stack(stack: LocalStack) -> None:
 
 
 def test_check_names_a_missing_permission(stack: LocalStack) -> None:
-    rights = [("get", "pods"), ("create", "pods"), ("create", "selfsubjectaccessreviews")]
-    kubeconfig = stack.cluster.restricted("reader", rights)
+    allowed = [("get", "pods"), ("create", "pods"), ("create", "selfsubjectaccessreviews")]
+    kubeconfig = stack.cluster.restricted("reader", allowed)
     code, output = stack.run("check", "--cluster", str(kubeconfig))
     assert code == 1
     assert "FAIL  permissions: not allowed in namespace default: " in output
     assert "watch pods" in output
     assert "get pods/log" in output
     assert "create pods" not in output
+
+
+def test_check_passes_with_the_role_of_steps_and_says_what_is_missing(stack: LocalStack) -> None:
+    allowed = [*rights("steps"), ("create", "selfsubjectaccessreviews")]
+    code, output = stack.run("check", "--cluster", str(stack.cluster.restricted("steps", allowed)))
+    assert code == 0, output
+    assert "pass  permissions: pods in namespace default, but not its events: errors will say less" in output
 
 
 def test_a_second_up_says_where_the_first_is(stack: LocalStack) -> None:

@@ -28,6 +28,7 @@ _RIGHTS = (
     ("list", "events", ""),
 )
 """What a step's operator does: verb, resource, subresource."""
+_EVENTS = ("list", "events")
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -169,11 +170,14 @@ def _cluster(connect: Callable[[], tuple[Any, str]], where: str) -> Iterator[Fin
     for client, namespace in found:
         refused = [words for words in map(_words, _RIGHTS) if not _allowed(client, namespace, words)]
         detail = f"pods in namespace {namespace}"
+        if refused == [_EVENTS]:  # a right to do without
+            detail += ", but not its events: errors will say less"
+            refused = []
         if refused:
             detail = (
                 f"not allowed in namespace {namespace}: {', '.join(' '.join(words) for words in refused)}"
             )
-        remedy = "Ask for a Role with these verbs (docs/cli.md shows one)."
+        remedy = "Ask for a Role with these verbs (docs/security.md, docker/kubernetes)."
         yield Finding("permissions", not refused, detail, remedy)
 
 
