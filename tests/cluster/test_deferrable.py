@@ -180,7 +180,9 @@ def wait():
 def pipeline():
     wait()
 
-dag = pipeline_dag(pipeline, dag_id="modes_{deferrable}", caching=False, tracking="off", deferrable={deferrable})
+dag = pipeline_dag(
+    pipeline, dag_id="modes_{deferrable}", caching=False, tracking="off", deferrable={deferrable}
+)
 """
     with deployment(real_cluster.airflow(real_namespace), namespace=real_namespace):
         for deferrable in (False, True):
