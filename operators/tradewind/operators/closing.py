@@ -70,13 +70,14 @@ def _remove_pods(operator: RunEndOperator, context: Context) -> None:
     from tradewind.operators.sweep import remove_pods
 
     ti: Any = context["ti"]
-    try:
-        names = remove_pods(operator.pipeline, run_selector(ti.dag_id, ti.run_id))
-    except TradewindError as error:
-        operator.log.warning("Pods of the run may be left behind: %s", error)
-        return
-    if names:
-        operator.log.info("Removed pods that were left behind: %s", ", ".join(names))
+    for place in ({}, *operator.elsewhere):
+        try:
+            names = remove_pods(operator.pipeline, run_selector(ti.dag_id, ti.run_id), place)
+        except TradewindError as error:
+            operator.log.warning("Pods of the run may be left behind: %s", error)
+            continue
+        if names:
+            operator.log.info("Removed pods that were left behind: %s", ", ".join(names))
 
 
 def _release_workspace(operator: RunEndOperator, context: Context, status: Status) -> None:

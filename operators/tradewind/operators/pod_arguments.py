@@ -15,7 +15,7 @@ from typing import Any, get_args
 from tradewind.errors import Problem
 from tradewind.operators.settings import PodSecurity
 
-__all__ = ["ACCEPTED", "OWN", "REFUSED", "merge_pod_arguments", "pod_argument_problems"]
+__all__ = ["ACCEPTED", "OWN", "REFUSED", "merge_pod_arguments", "place_arguments", "pod_argument_problems"]
 
 ACCEPTED: frozenset[str] = frozenset(
     """
@@ -108,6 +108,14 @@ def _problems(arguments: Mapping[Any, Any], place: str) -> Iterator[Problem]:
                 "is no argument of KubernetesPodOperator",
                 f"did you mean {near[0]!r}?" if near else "",
             )
+
+
+_PLACE = ("kubernetes_conn_id", "in_cluster", "config_file", "cluster_context", "namespace")
+
+
+def place_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a pod's arguments that say in which cluster and namespace it is."""
+    return {name: arguments[name] for name in _PLACE if arguments.get(name) is not None}
 
 
 _BY_KEY = ("annotations", "env_vars", "labels", "node_selector")

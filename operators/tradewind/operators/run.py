@@ -76,11 +76,12 @@ class RunEndOperator(BaseOperator):
         pipeline: the settings that all tasks of the DAG share.
         plan: the pipeline's plan.
         last_steps: ids of the steps that come last: those in which Airflow looks for the run's state.
+        elsewhere: pod arguments of steps that say where a pod is, when not where the pipeline's are.
     """
 
     ui_color = "#e6f4ea"
     template_fields: Collection[str] = ()
-    shallow_copy_attrs = ("pipeline", "plan", "nest", "last_steps")
+    shallow_copy_attrs = ("pipeline", "plan", "nest", "last_steps", "elsewhere")
     operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = _LINKS  # type: ignore[misc]
 
     def __init__(
@@ -89,6 +90,7 @@ class RunEndOperator(BaseOperator):
         pipeline: RunSettings,
         plan: Plan,
         last_steps: Collection[str],
+        elsewhere: Collection[Mapping[str, Any]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,6 +98,7 @@ class RunEndOperator(BaseOperator):
         self.plan = plan
         self.nest = LoopNest.of(plan)
         self.last_steps = tuple(last_steps)
+        self.elsewhere = tuple(elsewhere)
         self.links: dict[str, str] = {}
 
     def execute(self, context: Context) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from tradewind.errors import ConfigurationError, Problem
 from tradewind.operators.labels import LABEL_TEMPLATE
 from tradewind.operators.loop import LoopOperator
 from tradewind.operators.nest import LOOP_ITEMS, LoopNest, items_task
-from tradewind.operators.pod_arguments import pod_argument_problems
+from tradewind.operators.pod_arguments import place_arguments, pod_argument_problems
 from tradewind.operators.run import RunEndOperator, RunStartOperator
 from tradewind.operators.settings import RUN_END, RUN_START, STEPS_DONE, RunSettings
 from tradewind.operators.step import StepOperator
@@ -280,12 +280,30 @@ def _end(
     )
     leaves = [task for task in steps.values() if not task.downstream_task_ids]
     end = RunEndOperator(
-        task_id=RUN_END, dag=dag, pipeline=settings, plan=plan, last_steps=[task.task_id for task in leaves]
+        task_id=RUN_END,
+        dag=dag,
+        pipeline=settings,
+        plan=plan,
+        last_steps=[task.task_id for task in leaves],
+        elsewhere=_elsewhere(steps.values()),
     )
     _lean(done).set_upstream([steps[name] for name in _unawaited(plan, steps)] or start)
     _lean(end).set_upstream(done)
     done.as_teardown(setups=start)
     end.as_teardown(setups=start, on_failure_fail_dagrun=True)
+
+
+def _elsewhere(steps: Iterable[StepOperator]) -> list[dict[str, Any]]:
+    """Say where steps are whose own pod arguments lead to another cluster or namespace.
+
+    One that only a run knows, by a template, is left out: nobody can look there in another run's stead.
+    """
+    found: list[dict[str, Any]] = []
+    for step in steps:
+        place = place_arguments(step.pod)
+        if place and place not in found and "{{" not in str(place):
+            found.append(place)
+    return found
 
 
 def _unawaited(plan: Plan, tasks: Mapping[str, StepOperator]) -> Iterator[str]:

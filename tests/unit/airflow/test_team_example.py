@@ -80,3 +80,30 @@ def test_who_says_where_pods_go(airflow_home: Any, monkeypatch: pytest.MonkeyPat
     assert where(pipeline) == ("gpu", "pipelines-own")
     step = {"kubernetes_conn_id": "big", "namespace": "steps-own"}
     assert where(pipeline, step) == ("big", "steps-own")
+
+
+def test_the_runs_end_knows_where_steps_have_gone(load_dags: Callable[..., LoadedFile]):
+    loaded = load_dags("""
+        from tradewind import dsl
+        from tradewind.airflow import pipeline_dag
+
+        @dsl.component
+        def work() -> int:
+            return 1
+
+        @dsl.pipeline(name="spread")
+        def spread():
+            work()
+            work()
+            work()
+
+        steps = {
+            "work": {"pod": {"kubernetes_conn_id": "gpu_cluster", "image_pull_policy": "Always"}},
+            "work-2": {"pod": {"kubernetes_conn_id": "gpu_cluster"}},
+            "work-3": {"pod": {"namespace": "{{ params.somewhere }}"}},
+        }
+        dag = pipeline_dag(spread, steps=steps)
+    """)
+    assert not loaded.error
+    end: Any = loaded.dags["spread"].task_dict["run_end"]
+    assert end.elsewhere == ({"kubernetes_conn_id": "gpu_cluster"},)

@@ -10,10 +10,13 @@ import pytest
 
 from fixtures.mlflow import MlflowServer
 from fixtures.steps import StepRun, deployment, python_step
+from tradewind.cluster import StepIdentity, run_selector
 from tradewind.errors import ConfigurationError
 from tradewind.operators.configuration import configuration
+from tradewind.operators.pod_arguments import place_arguments
 from tradewind.operators.settings import RunSettings
 from tradewind.operators.storage import cache_root, store_arguments, store_environment
+from tradewind.operators.sweep import remove_pods
 
 PIPELINE = RunSettings(pipeline="p", caching=False, pod={"on_finish_action": "keep_pod"})
 
@@ -144,3 +147,25 @@ def test_a_cluster_by_name_brings_its_namespace(
     assert result["parameters"] == {"Output": "there"}
     (found,) = core_api.list_namespaced_pod(namespace).items
     assert found.spec.service_account_name == "team-a"
+
+
+def test_what_a_step_left_in_another_cluster_is_removed_there(
+    airflow_home: Any, cluster: Any, namespace: str, core_api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = StepIdentity("dag", "run-1", "work", -1)
+    name = identity.pod_name(1)
+    container = {"name": "base", "image": "busybox", "command": ["sleep", "600"]}
+    core_api.create_namespaced_pod(
+        namespace,
+        {
+            "metadata": {"name": name, "labels": identity.labels(1)},
+            "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+        },
+    )
+    extra = {"kube_config_path": str(cluster.kubeconfig)}
+    configured(monkeypatch, "elsewhere", {"conn_type": "kubernetes", "extra": extra})
+    configured(monkeypatch, "kubernetes_default", {"conn_type": "kubernetes", "extra": extra})
+    selector = run_selector("dag", "run-1")
+    assert remove_pods(PIPELINE, selector) == []
+    place = place_arguments({"kubernetes_conn_id": "elsewhere", "namespace": namespace, "image": "x"})
+    assert remove_pods(PIPELINE, selector, place) == [name]
