@@ -195,7 +195,7 @@ def ruled(cluster: RealCluster, namespace: str, **rules: dict[str, Any]) -> Iter
 
 def test_a_quota_without_room(fresh_namespace: str, real_cluster: RealCluster, airflow_home: Any) -> None:
     with (
-        deployment(real_cluster.kubeconfig, namespace=fresh_namespace),
+        deployment(real_cluster.airflow(fresh_namespace), namespace=fresh_namespace),
         ruled(real_cluster, fresh_namespace, quota={"pods": "0"}),
     ):
         text = failure(run(NOTHING), "quota_exceeded", retried=True)
@@ -207,7 +207,7 @@ def test_a_quota_that_wants_limits(
     fresh_namespace: str, real_cluster: RealCluster, airflow_home: Any
 ) -> None:
     with (
-        deployment(real_cluster.kubeconfig, namespace=fresh_namespace),
+        deployment(real_cluster.airflow(fresh_namespace), namespace=fresh_namespace),
         ruled(real_cluster, fresh_namespace, quota={"limits.memory": "1Gi"}),
     ):
         text = failure(run(NOTHING), "not_admitted", retried=False)
