@@ -24,6 +24,7 @@ from fixtures.mlflow import MlflowServer
 from fixtures.pod_history import PodHistory
 from fixtures.pod_security import restricted_namespace, restricted_problems
 from fixtures.real_cluster import RealCluster
+from fixtures.service_accounts import manifests
 from fixtures.steps import StepRun, TaskInstance, command_step, deployment, python_step
 
 PLACES = """
@@ -296,6 +297,17 @@ def test_events_are_a_right_that_airflow_can_do_without(
         pytest.raises(Exception, match=r"no node took the pod.*didn't match"),
     ):
         StepRun(step, pod=pod, ti=TaskInstance(dag_id="rights", run_id="events")).execute()
+
+
+def test_the_cluster_takes_the_other_manifests_as_well(
+    real_cluster: RealCluster, real_namespace: str
+) -> None:
+    api = real_cluster.client()
+    (policy,) = manifests("NetworkPolicy", real_namespace)
+    client.NetworkingV1Api(api).create_namespaced_network_policy(real_namespace, policy, dry_run="All")
+    (namespace,) = manifests("Namespace")
+    namespace["metadata"]["name"] += uuid.uuid4().hex[:8]
+    client.CoreV1Api(api).create_namespace(namespace, dry_run="All")
 
 
 def test_airflow_may_do_nothing_else(real_cluster: RealCluster, restricted: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import site
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+
+from tradewind.runtime.requirements import environment_cache
 
 SOURCE = """
 def step() -> str:
@@ -87,6 +90,25 @@ def test_what_cannot_be_installed_is_a_failure_of_its_own_kind(
     assert "no-such-package" in ended.error["message"]
     if cached:
         assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "user_site", "writable", "place"),
+    [
+        ("/cache", False, False, "/cache"),
+        (None, False, True, ""),
+        (None, True, False, ""),  # into the user's home
+        (None, False, False, "/work/.environments"),  # a virtual environment in a read-only image
+    ],
+)
+def test_where_packages_go(monkeypatch, variable, user_site, writable, place):
+    monkeypatch.setenv("TRADEWIND_WORKDIR", "/work")
+    monkeypatch.delenv("TRADEWIND_ENVIRONMENT_CACHE", raising=False)
+    if variable:
+        monkeypatch.setenv("TRADEWIND_ENVIRONMENT_CACHE", variable)
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", user_site)
+    monkeypatch.setattr(os, "access", lambda path, mode: writable)
+    assert environment_cache() == place
 
 
 def test_without_a_cache_it_goes_into_the_container(installing, image, python_task):
