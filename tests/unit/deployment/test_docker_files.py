@@ -33,11 +33,9 @@ def interpolated(text: str) -> str:
         name, kind, word = match["name"], match["kind"] or "", match["word"] or ""
         if kind == ":?":
             return given[name]
-        if kind == ":+":
-            return word if given.get(name) else ""
         return given.get(name) or word
 
-    return re.sub(r"\$\{(?P<name>\w+)(?:(?P<kind>:[-?+])(?P<word>[^}]*))?\}", value, text).replace("$$", "$")
+    return re.sub(r"\$\{(?P<name>\w+)(?:(?P<kind>:[-?])(?P<word>[^}]*))?\}", value, text).replace("$$", "$")
 
 
 @pytest.fixture

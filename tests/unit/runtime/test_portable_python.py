@@ -95,3 +95,9 @@ def test_on_a_shared_host_nothing_is_copied(tmp_path):
     assert sum(len(files) for _, _, files in os.walk(target)) == 1
     line = [f"{target}/ld.so", "--library-path", "x", "y", "-I", "-c", "print(5)"]
     assert subprocess.run(line, capture_output=True, check=True, env=environ).stdout == b"5\n"
+
+
+def test_the_copy_has_the_parts_of_the_c_library_that_compiled_packages_ask_for(home):
+    """An image without Python may have none of them, and newer C libraries do not load them."""
+    shared = {path.name for path in (home / "shared").iterdir()}
+    assert {"libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"} <= shared
