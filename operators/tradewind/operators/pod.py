@@ -43,7 +43,7 @@ from tradewind.operators.models import (
 )
 from tradewind.operators.pod_log import PodLog
 from tradewind.operators.pod_platform import lay_under
-from tradewind.operators.pod_security import pod_security_level, secure, security_remedy
+from tradewind.operators.pod_security import advised, pod_security_level, secure
 from tradewind.operators.request import PodOutcome, PodRequest
 from tradewind.operators.waiting import Report, Waiting
 
@@ -261,7 +261,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             self.collected()
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
         image_id = _image_id(pod, self.base_container_name)
-        return PodOutcome(self._advised(end), message, _named(pod), image_id)
+        return PodOutcome(advised(end, self._security), message, _named(pod), image_id)
 
     # --- after the pod ------------------------------------------------------------------------------------
 
@@ -330,12 +330,6 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     def _base(self, pod: k8s.V1Pod) -> k8s.V1Container:
         return next(item for item in pod.spec.containers if item.name == self.base_container_name)
-
-    def _advised(self, end: PodEnd) -> PodEnd:
-        """A pod that had too few rights says so in many words, and none of them is the way out."""
-        words = (end.message, end.traceback, *end.tail)
-        remedy = "" if end.succeeded else security_remedy(self._security, words)
-        return replace(end, remedy=f"{end.remedy} {remedy}".strip()) if remedy else end
 
     def _take_in(self, pod: Pod, end: PodEnd) -> None:
         """Make ready to delete the pod or to mark it as taken in, beside whatever the step does then.

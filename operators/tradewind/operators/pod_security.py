@@ -12,6 +12,7 @@ Images often name no user, or root, so the pod names one; `/tmp` and the step's 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from kubernetes.client import models as k8s
@@ -20,9 +21,9 @@ from tradewind.errors import ConfigurationError
 from tradewind.operators.settings import PodSecurity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from tradewind.cluster.pod_end import PodEnd
 
-__all__ = ["USER", "pod_security_level", "secure", "security_remedy"]
+__all__ = ["USER", "advised", "pod_security_level", "secure"]
 
 USER = 65532
 """Of images without root: the user `nonroot` of distroless images, and nobody in particular elsewhere."""
@@ -84,18 +85,19 @@ def secure(pod: k8s.V1Pod, level: PodSecurity) -> None:
     _make_room(spec, containers)
 
 
-def security_remedy(level: PodSecurity, words: Iterable[str]) -> str:
-    """Return what to do about a failure that looks like one of rights; empty where it does not.
+def advised(end: PodEnd, level: PodSecurity) -> PodEnd:
+    """Return the end with the way out as its remedy, where a pod has failed for a lack of rights.
 
-    Args:
-        words: the error's message and traceback, the last lines of the log.
+    Such a failure says so in many words, of which none is what to do about it.
     """
-    if level == "baseline" or not any(_TROUBLE.search(text) for text in words):
-        return ""
-    return (
+    words = (end.message, end.traceback, *end.tail)
+    if end.succeeded or level == "baseline" or not any(_TROUBLE.search(text) for text in words):
+        return end
+    remedy = (
         f"The pod runs as user {USER}, and may write to {TEMPORARY} and its volumes only. Where the image"
         ' must be root or write elsewhere, give the step pod={"pod_security": "baseline"} (docs/security.md).'
     )
+    return replace(end, remedy=f"{end.remedy} {remedy}".strip())
 
 
 def _secure(container: k8s.V1Container) -> None:

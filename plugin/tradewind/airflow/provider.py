@@ -142,9 +142,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "pod_security": _option(
         "string",
         "restricted",
-        "Level of the Pod Security Standards that pods keep to where nobody says otherwise. ``restricted``:\n"
-        "no root, no privileges, a read-only root file system with a writable ``/tmp``. ``baseline``: as the\n"
-        "image has it. Pipelines and steps override it with ``pod={'pod_security': ...}``.",
+        "Level of the Pod Security Standards that pods keep to where nobody says otherwise.\n"
+        "``restricted``: no root, no privileges, a read-only root file system with a writable ``/tmp``.\n"
+        "``baseline``: as the image has it. Pipelines and steps override it with\n"
+        "``pod={'pod_security': ...}``. See docs/security.md.",
     ),
     "workspace_claim": _option(
         "string",

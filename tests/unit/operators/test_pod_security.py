@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 
 from fixtures.pod_security import restricted_problems
+from tradewind.cluster.pod_end import PodEnd
 from tradewind.errors import ConfigurationError
 from tradewind.operators.models import model
 from tradewind.operators.pod_arguments import pod_argument_problems
-from tradewind.operators.pod_security import pod_security_level, secure, security_remedy
+from tradewind.operators.pod_security import advised, pod_security_level, secure
 
 
 def secured(level: str = "restricted", **spec: Any) -> dict[str, Any]:
@@ -174,5 +176,9 @@ def test_levels_are_checked_when_the_dag_is_loaded() -> None:
     ],
 )
 def test_a_lack_of_rights_is_recognized(words: str, helps: bool) -> None:
-    assert bool(security_remedy("restricted", ["", words])) is helps
-    assert security_remedy("baseline", [words]) == ""
+    end = PodEnd("user_error", "the step failed", "Look.", 1, tail=(words,))
+    remedy = advised(end, "restricted").remedy
+    assert remedy.startswith("Look.")
+    assert ('pod={"pod_security": "baseline"}' in remedy) is helps
+    assert advised(end, "baseline") is end
+    assert advised(replace(end, kind="succeeded"), "restricted").remedy == "Look."
