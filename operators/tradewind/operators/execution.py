@@ -267,7 +267,8 @@ class StepExecution:
         """
         began = time.monotonic()
         self._ti.xcom_push(key=RESULT, value=self._final(result))
-        self._operator.do_xcom_push = False
+        if next(iter(self._operator.iter_mapped_dependants()), None) is None:
+            self._operator.do_xcom_push = False  # once is enough, unless Airflow has to count it for `expand`
         if time.monotonic() - began < AWAY_SECONDS or is_running(self._ti, self._identity):
             return True
         self._operator.log.warning("Airflow was away for long, the step is another try's by now")
