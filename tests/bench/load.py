@@ -22,6 +22,7 @@ import psutil
 
 from tradewind.cli.airflow_api import AirflowApi
 from tradewind.cli.clusters import core_api_of
+from tradewind.cluster.names import RUN_LABEL, STEP_LABEL, TRY_LABEL, run_digest
 from tradewind.local.stack import USER, Home, Options, Stack, read_password
 
 DAGS = """
@@ -244,19 +245,17 @@ class Load:
             for follower in followers:
                 follower.join()
         failures += [failure for run_id in run_ids for failure in check(run_id)]
-        tries = Counter(
-            (pod.get("tradewind.dev/step"), pod.get("tradewind.dev/try")) for pod in counted.seen.values()
-        )
-        if len(counted.seen) != pods or max(tries.values(), default=0) > 1:
-            failures.append(
-                f"{len(counted.seen)} pods for {pods} steps, {max(tries.values(), default=0)} for one try"
-            )
+        ours = {run_digest(dag_id, run_id) for run_id in run_ids}
+        seen = [pod for pod in counted.seen.values() if pod.get(RUN_LABEL) in ours]
+        tries = Counter((pod[STEP_LABEL], pod[TRY_LABEL]) for pod in seen)
+        ran = len({step for step, _ in tries})
+        # More pods than steps are tries that Airflow has repeated, as it does when it finds no time to say
+        # that it is alive. More pods than tries are a fault.
+        if ran != pods or max(tries.values(), default=0) > 1:
+            failures.append(f"pods of {ran} steps, not {pods}; {max(tries.values(), default=0)} for one try")
         if left := counted.left():
             failures.append(f"{left} pods are left")
-        print(
-            f"{what}: {seconds:.0f} s, {pods / seconds:.2f} steps/s,"
-            f" {len(counted.seen)} pods for {pods} steps"
-        )
+        print(f"{what}: {seconds:.0f} s, {pods / seconds:.2f} steps/s, {len(seen)} pods for {pods} steps")
         print("\n".join(memory.lines()), flush=True)
         return [f"{what}: {failure}" for failure in failures]
 
