@@ -49,7 +49,11 @@ def test_every_verb_says_what_it_is_for(path: Any) -> None:
 def test_bindings_lead_from_accounts_that_exist_to_roles_that_exist() -> None:
     accounts = {item["metadata"]["name"] for item in manifests("ServiceAccount")}
     roles = {item["metadata"]["name"] for item in manifests("Role")}
-    bound = {(item["roleRef"]["name"], item["subjects"][0]["name"]) for item in manifests("RoleBinding")}
+    bound = {
+        (item["roleRef"]["name"], subject["name"])
+        for item in manifests("RoleBinding")
+        for subject in item["subjects"]
+    }
     assert {role for role, _ in bound} == roles
     assert {account for _, account in bound} == accounts - {"tradewind-steps"}, "steps' pods need no rights"
     assert all(item["automountServiceAccountToken"] is False for item in manifests("ServiceAccount"))
