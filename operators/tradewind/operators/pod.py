@@ -251,8 +251,8 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             pod = self._prepared.get(pod["metadata"]["name"]) or pod
         if has_started(pod, self.base_container_name):
             self._call_back("on_pod_starting", pod=pod)
-        if self._log_view.needs_worker:
-            end = replace(end, tail=self._log_view.show_whole(self._prepared, pod))
+        tail = self._log_view.show_left(self._prepared, pod, report.left)
+        end = replace(end, tail=tail or end.tail)
         return self._concluded(pod, end, report.message)
 
     def _concluded(self, pod: Pod, end: PodEnd, message: str) -> PodOutcome:

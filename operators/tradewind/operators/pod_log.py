@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 
+from tradewind.cluster.log_lines import LogCursor
 from tradewind.cluster.logs import LogFollower
-from tradewind.cluster.observation import LOG_SECONDS
+from tradewind.cluster.observation import LOG_SECONDS, UNREAD
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.cluster.statuses import container_names, has_started
 
 if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+    from tradewind.operators.trigger_log import Shown
 
 __all__ = ["PodLog"]
 
@@ -82,15 +85,23 @@ class PodLog:
             operator.log.exception("progress_callback failed")
         self._call_back("progress_callback", line=line, container_name=container, timestamp=None)
 
-    def show_whole(self, pods: Pods, pod: Pod) -> tuple[str, ...]:
-        """Show the logs of a pod that has ended; returns the last lines of the step's own."""
+    def show_left(self, pods: Pods, pod: Pod, left: Shown) -> tuple[str, ...]:
+        """Show what a trigger has left of the logs of a pod that has ended; returns the last lines of the
+        step's own.
+        """
+        if self.needs_worker:
+            left = dict.fromkeys(container_names(pod) if self.wanted == "all" else self.wanted)
         tail: tuple[str, ...] = ()
-        for name in container_names(pod) if self.wanted == "all" else self.wanted:
+        for name, shown in left.items():
             if not has_started(pod, name):
                 continue
-            follower = LogFollower(pods, pod["metadata"]["name"], name, functools.partial(self.show, name))
+            cursor = LogCursor(*shown) if shown else LogCursor()
+            follower = LogFollower(
+                pods, pod["metadata"]["name"], name, functools.partial(self.show, name), cursor
+            )
             follower.start()
-            follower.finish(LOG_SECONDS)
+            if not follower.finish(LOG_SECONDS):
+                self.show(name, UNREAD)
             if name == self._operator.base_container_name:
                 tail = tuple(follower.tail)
         return tail

@@ -15,13 +15,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
-from functools import cached_property
 from typing import Any
 
-import structlog
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from tradewind.cluster.log_lines import LogLine, Stamps
 from tradewind.cluster.log_streams import LogSession
 from tradewind.cluster.pod_end import PodEnd
 from tradewind.cluster.pods import Pods
@@ -31,11 +28,14 @@ from tradewind.cluster.watch import lean
 from tradewind.errors import TradewindError
 from tradewind.operators.cluster_reference import pods_at
 from tradewind.operators.task import read_message
+from tradewind.operators.trigger_log import TriggerLog, channel
 from tradewind.operators.waiting import Report, Waiting, told
 
 __all__ = ["StepTrigger"]
 
 KILL_SECONDS = 20.0  # Airflow gives a trigger thirty to end what it waits for
+SETTLE_SECONDS = 1.0
+ARRIVAL_SECONDS = 5.0
 
 
 class StepTrigger(BaseTrigger):
@@ -49,6 +49,7 @@ class StepTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.waiting = Waiting.from_dict(waiting)
         self._over = False
+        self._pod_log: TriggerLog | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow keeps of the trigger."""
@@ -59,6 +60,12 @@ class StepTrigger(BaseTrigger):
         report = await self._report()
         self._over = True
         yield TriggerEvent(report.to_event())  # type: ignore[no-untyped-call]
+
+    async def cleanup(self) -> None:
+        """Let the log arrive: Airflow closes it when the trigger is gone, whatever is still on its way."""
+        if self._pod_log is not None:
+            self._pod_log.stop()
+            await self._pod_log.arrived(ARRIVAL_SECONDS)
 
     async def on_kill(self) -> None:
         """End the pod and its MLflow run: a person has ended the task."""
@@ -71,6 +78,7 @@ class StepTrigger(BaseTrigger):
 
     async def _report(self) -> Report:
         waiting, pod = self.waiting, dict(self.waiting.pod)
+        log = self._pod_log = TriggerLog(channel(), waiting.bare)
         async with log_session(self._pods) as session:
             vigil = Vigil(
                 pods=self._pods,
@@ -78,7 +86,8 @@ class StepTrigger(BaseTrigger):
                 session=session,
                 pod=pod,
                 options=waiting.options,
-                sink=self._show,
+                sink=log.take,
+                room=log.room,
                 read_result=read_message,
                 on_event=self._show_event,
                 age=max(0.0, time.time() - waiting.launched_at),
@@ -87,10 +96,11 @@ class StepTrigger(BaseTrigger):
                 end = await self._in_time(vigil)
             except TradewindError as error:
                 return Report("lost", lean(vigil.pod), waiting.state, error=told(error))
+            left = await log.settle(vigil.unread, SETTLE_SECONDS)
         last = lean(vigil.pod)
         if end is None:
             return Report("timeout", last, waiting.state)
-        return Report("ended", last, waiting.state, end=end, message=vigil.message)
+        return Report("ended", last, waiting.state, end=end, message=vigil.message, left=left)
 
     async def _in_time(self, vigil: Vigil) -> PodEnd | None:
         """Wait for the end; None when the task's time is over before it."""
@@ -102,15 +112,6 @@ class StepTrigger(BaseTrigger):
                 return await vigil.run()
         except TimeoutError:
             return None
-
-    @cached_property
-    def _stamps(self) -> Stamps:
-        return Stamps()
-
-    def _show(self, container: str, line: LogLine) -> None:
-        bare = self.waiting.bare
-        text = line.text if bare is None or bare == container else f"[{container}] {line.text}"
-        _log.info(text, timestamp=self._stamps.of(line.stamp))
 
     def _show_event(self, event: Mapping[str, Any]) -> None:
         show = self.log.warning if event.get("type") == "Warning" else self.log.info
@@ -131,8 +132,6 @@ class StepTrigger(BaseTrigger):
             except TradewindError as error:
                 self.log.warning("MLflow did not take the step's end, run_end sees to it: %s", error)
 
-
-_log = structlog.get_logger("tradewind.pod")
 
 _sessions: dict[tuple[int, int], LogSession] = {}
 

@@ -71,6 +71,7 @@ class Report:
         state: what the task wrote down before it was deferred.
         end: how it ended.
         message: the container's termination message.
+        left: containers whose log is the worker's to show, and up to where it was shown; see `Shown`.
         error: why nobody can say: `message`, `remedy`, `kind`, and whether it is `fatal`.
     """
 
@@ -79,6 +80,7 @@ class Report:
     state: Mapping[str, Any]
     end: PodEnd | None = None
     message: str = ""
+    left: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
 
     def exception(self) -> TradewindError:

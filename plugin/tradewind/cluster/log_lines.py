@@ -24,23 +24,28 @@ class LogLine:
     Attributes:
         text: as a terminal would show it, without its line end.
         stamp: RFC 3339, when the node wrote it.
+        nth: which of the lines with this stamp it is, from 1.
     """
 
     text: str
     stamp: str
+    nth: int = 1
 
 
 class LogCursor:
     """How far a log was passed on.
 
+    Args:
+        stamp, nth: of the last line that was; none: the log begins.
+
     Attributes:
         since: RFC 3339 time from which to read on; None: from the beginning.
     """
 
-    def __init__(self) -> None:
-        self.since: str | None = None
-        self._time = b""
-        self._same = 0  # lines passed on that bear the last time stamp
+    def __init__(self, stamp: str = "", nth: int = 0) -> None:
+        self.since: str | None = stamp or None
+        self._time = _sortable(stamp.encode())
+        self._same = nth  # lines passed on that bear the last time stamp
         self._skip = 0
 
     def restart(self) -> None:
@@ -60,7 +65,7 @@ class LogCursor:
             self._skip -= 1
             return None
         self._same += 1
-        return LogLine(_shown(text), self.since or "")
+        return LogLine(_shown(text), self.since or "", self._same)
 
 
 class Splitter:

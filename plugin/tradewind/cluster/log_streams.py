@@ -12,7 +12,7 @@ import logging
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from tradewind.cluster.log_lines import LogCursor, LogLine, Splitter
@@ -68,7 +68,13 @@ class LogSession:
         return self._users == 0
 
     async def read(
-        self, pod: str, container: str, *, follow: bool, since: str | None, take: Callable[[bytes], None]
+        self,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since: str | None,
+        take: Callable[[bytes], Awaitable[None]],
     ) -> int:
         """Pass on what one request for a log gives; returns the HTTP status, 200 when the log was whole.
 
@@ -89,8 +95,7 @@ class LogSession:
             if response.status != 200:
                 return response.status
             async for chunk in response.content.iter_any():
-                take(chunk)
-                await asyncio.sleep(0)  # a log that floods must not keep the others from theirs
+                await take(chunk)
         return 200
 
     def renew(self) -> None:
@@ -140,19 +145,26 @@ class LogStream:
         pod: its name.
         container: the container's name; it must have started.
         sink: gets each line.
+        room: is waited for before more is read.
 
     Attributes:
         tail: the last lines.
     """
 
     def __init__(
-        self, session: LogSession, pod: str, container: str, sink: Callable[[LogLine], None]
+        self,
+        session: LogSession,
+        pod: str,
+        container: str,
+        sink: Callable[[LogLine], None],
+        room: Callable[[], Awaitable[None]],
     ) -> None:
         self.container = container
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._session = session
         self._pod = pod
         self._sink = sink
+        self._room = room
         self._cursor = LogCursor()
         self._ended = asyncio.Event()
         self._reading: asyncio.Future[int] | None = None
@@ -204,13 +216,19 @@ class LogStream:
         from aiohttp import ClientError
 
         splitter = Splitter()
+
+        async def take(chunk: bytes) -> None:
+            self._pass_on(splitter.feed(chunk))
+            await asyncio.sleep(0)  # a log that floods must not keep the others from theirs
+            await self._room()
+
         self._reading = asyncio.ensure_future(
             self._session.read(
                 self._pod,
                 self.container,
                 follow=follow,
                 since=self._cursor.since,
-                take=lambda chunk: self._pass_on(splitter.feed(chunk)),
+                take=take,
             )
         )
         try:

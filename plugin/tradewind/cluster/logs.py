@@ -40,12 +40,20 @@ class LogFollower:
         pod: its name.
         container: the container's name; it must have started.
         sink: gets each line without its line end and time stamp, in a thread of the follower's.
+        cursor: where to begin; None: at the beginning.
 
     Attributes:
         tail: the last lines.
     """
 
-    def __init__(self, pods: Pods, pod: str, container: str, sink: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        pods: Pods,
+        pod: str,
+        container: str,
+        sink: Callable[[str], None],
+        cursor: LogCursor | None = None,
+    ) -> None:
         self.container = container
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._pods = pods
@@ -54,7 +62,7 @@ class LogFollower:
         self._ended = threading.Event()
         self._abandoned = False
         self._doubt = Doubt()
-        self._cursor = LogCursor()
+        self._cursor = cursor or LogCursor()
         self._response: BaseHTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"log-{pod}-{container}", daemon=True)
 

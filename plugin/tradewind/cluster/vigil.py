@@ -8,8 +8,9 @@ that does not start) are made in threads.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +18,18 @@ from tradewind.cluster.ends import PodEnd
 from tradewind.cluster.judgement import Finding, Judgement, ObservationOptions, ReadResult
 from tradewind.cluster.log_lines import LogLine
 from tradewind.cluster.log_streams import LogSession, LogStream
-from tradewind.cluster.observation import LOG_SECONDS, UNREAD, events_if_possible
+from tradewind.cluster.observation import events_if_possible
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.cluster.shared_watch import News, SharedWatch, Subscription
 
 __all__ = ["Vigil"]
+
+LOG_SECONDS = 4.0
+"""Time for the rest of the logs when the container has ended: who waits can have it read by others."""
+
+
+async def _at_once() -> None:
+    """There is always room."""
 
 
 @dataclass
@@ -37,10 +45,12 @@ class Vigil:
         sink: gets (container, line) of the logs.
         read_result: see `ReadResult`.
         on_event: gets Kubernetes events about the pod before it starts.
+        room: is waited for before more of a log is read.
         age: seconds for which the pod has been waited for already.
 
     Attributes:
         message: the termination message of the step's container, once it has ended.
+        unread: containers whose log was not read to its end, then.
     """
 
     pods: Pods
@@ -51,8 +61,10 @@ class Vigil:
     sink: Callable[[str, LogLine], None]
     read_result: ReadResult
     on_event: Callable[[dict[str, Any]], None] = lambda event: None
+    room: Callable[[], Awaitable[None]] = _at_once
     age: float = 0.0
     message: str = ""
+    unread: tuple[str, ...] = ()
     _streams: dict[str, LogStream] = field(default_factory=dict)
     _events_seen: set[str] = field(default_factory=set)
 
@@ -119,10 +131,7 @@ class Vigil:
         name = self.pod["metadata"]["name"]
         for container in finding.follow:
             self._streams[container] = LogStream(
-                self.session,
-                name,
-                container,
-                lambda line, of=container: self.sink(of, line),  # type: ignore[misc]
+                self.session, name, container, functools.partial(self.sink, container), self.room
             )
         if finding.over:
             self.message = judgement.message
@@ -144,9 +153,8 @@ class Vigil:
     async def _finish_logs(self) -> None:
         streams = list(self._streams.values())
         whole = await asyncio.gather(*(stream.finish(LOG_SECONDS) for stream in streams))
-        for stream, finished in zip(streams, whole, strict=True):
-            if not finished:
-                self.sink(stream.container, LogLine(UNREAD, ""))
+        found = zip(streams, whole, strict=True)
+        self.unread = tuple(stream.container for stream, finished in found if not finished)
 
     async def _events(self) -> list[dict[str, Any]]:
         return await asyncio.to_thread(events_if_possible, self.pods, self.pod)

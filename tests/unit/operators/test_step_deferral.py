@@ -184,7 +184,7 @@ def test_the_log_of_a_trigger_has_the_nodes_time_stamps(
 ) -> None:
     shown: list[tuple[str, str]] = []
     monkeypatch.setattr(
-        "tradewind.operators.trigger._log",
+        "tradewind.operators.trigger_log._log",
         SimpleNamespace(info=lambda text, timestamp: shown.append((text, timestamp))),
     )
     finish(StepRun(command_step("sh", "-c", "echo a; sleep 1; echo b"), pod=DEFERRABLE))
