@@ -72,10 +72,11 @@ class Memory:
     """Private memory of the stack's long-lived processes, sampled while the load is on.
 
     Attributes:
+        home: of the stack.
         samples: MiB over time, by process.
     """
 
-    logs: Path
+    home: Home
     samples: dict[str, list[float]] = field(default_factory=dict)
 
     def follow(self, stopped: threading.Event) -> None:
@@ -97,9 +98,9 @@ class Memory:
                 log = Path(os.readlink(f"/proc/{process.pid}/fd/1"))
             except (OSError, psutil.Error):
                 continue
-            if log.parent == self.logs and log.stem in WATCHED:
+            if log.parent == self.home.logs and log.stem in WATCHED:
                 yield log.stem, process
-            elif "tradewind.local.cluster" in " ".join(_command(process)):
+            elif str(self.home.cluster) in _command(process):
                 yield "embedded cluster", process
 
     def lines(self) -> Iterator[str]:
@@ -228,7 +229,7 @@ class Load:
         return self._measured(f"{count} runs of 2 steps at once", "load_runs", begin, check, 2 * count)
 
     def _measured(self, what: str, dag_id: str, begin: Any, check: Any, pods: int) -> list[str]:
-        memory = Memory(self._home.logs)
+        memory = Memory(self._home)
         counted = Pods(self._core, self._namespace)
         stopped = threading.Event()
         followers = [threading.Thread(target=each.follow, args=(stopped,)) for each in (memory, counted)]
