@@ -7,9 +7,7 @@ slice of them is run by default, all with `RUNS=all`, those compiled by older SD
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,12 @@ import pytest
 
 from fixtures.airflow import DagResult
 from fixtures.cluster import core_api_of
-from fixtures.golden_runs import RunReport, pods_and_logs
 from fixtures.kfp_sdk import KfpSdk
 from fixtures.s3 import S3Server
-from fixtures.steps import deployment
 from golden.compiled import DOCUMENTS, PIPELINES
-from tradewind import ir, plan
+from golden.running import CONFIGURATIONS, RUNS, WITH_S3, GoldenRuns, pipeline_of, variables_of
 from tradewind.local.cluster import Cluster, start
 
-RUNS = Path(__file__).parents[1] / "golden" / "runs"
 MODE = os.environ.get("RUNS", "slice")  # or "all", or "write"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -57,60 +52,6 @@ SLICE = (
     "placeholders_anywhere",
     "subpipeline_outputs",
 )
-CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
-    "caching": [{}, {}],  # what the first run made, the second one takes from the cache
-    "condition_chain": [{}, {"score": 55}, {"score": 30}],
-    "condition_importer": [{}, {"least": 0.95}, {"pinned": "s3://models/base"}],
-    "condition_in_loop": [{}, {"files": [{"path": "", "kind": "csv"}, {"path": "c", "kind": "txt"}]}],
-    "condition_nested": [{}, {"rows": 0}, {"rows": 5}, {"rows": 15}, {"live": False}],
-    "condition_on_subpipeline": [{}, {"rows": 99}, {"rows": 100, "least": 0.9}],
-    "condition_operators": [{}, {"limit": 5.0, "most": 5, "name": "", "fast": True}],
-    "conditions": [{}, {"kind": "c", "on": False, "n": 0}],
-    "conditions_and_or_not": [{}, {"rows": 9}, {"kind": "c"}, {"kind": 'it\'s \\ "quoted"', "fast": False}],
-    "exit_handler_around_loop": [{}, {"site": 'a"b'}],
-    "exit_handler_conditions": [{}, {"rows": 3}, {"rows": 0}],
-    "exit_handler_in_subpipeline": [{}, {"size": 200}],
-    "exit_handlers": [{}, {"note": "bad"}],
-    "exit_handlers_several": [{}, {"broken": "load"}, {"broken": "report"}],
-    "hyperparameter_search": [{}, {"depths": [2], "rates": [0.1]}, {"depths": []}],
-    "ignore_failure": [{}, {"x": 0}],
-    "ignore_failure_chain": [{}, {"url": "nowhere"}],
-    "literals": [{"kind": "tree"}, {"kind": "forest", "depth": 8}],
-    "loop_chain": [{}, {"numbers": [1, 3]}, {"numbers": []}],
-    "loop_in_condition": [{}, {"parallel": False}, {"deep": True}, {"rows": 0}],
-    "loop_with_subpipelines": [{}, {"best": 0}],
-    "loops": [{"deep": [{"inner": [{"k": 1}, {"k": 2}]}, {"inner": []}]}],
-    "nested_deep": [{"rows": 3}],
-    "one_of": [{}, {"kind": "b"}, {"kind": "z"}],
-    "one_of_in_loop": [{}, {"numbers": []}],
-    "one_of_nested": [{}, {"deep": True}, {"kind": "linear", "least": 0.9}],
-    "optional_inputs": [{}, {"text": "t", "count": 2, "names": ["n"], "on": True}],
-    "order_across_scopes": [{}, {"on": False}],
-    "parameters": [{"text": "a 'b' \"c\" $(d) {{ ds }}"}, {"text": "", "ratio": 2, "hint": "h", "table": {}}],
-    "kubernetes_run_values": [{"secret": "database"}, {"secret": "database", "go": False}],
-    "single_container": [{"text": "hi there"}],
-    "subpipeline_defaults": [{}, {"text": "given", "count": 7}],
-}
-"""Configurations of several runs of one pipeline; else there is one run without any."""
-BUCKETS = {
-    "data": ("a/rows.csv", "b/rows.csv", "2026/rows.csv"),
-    "models": ("base", "v7"),
-    "bucket": ("data", "model"),
-    "more": ("rows.csv",),
-}
-"""Objects in S3, which importers bring in."""
-WITH_S3 = (
-    "condition_importer",
-    "import_artifacts",
-    "importer_everywhere",
-    "importer_text",
-    "workspace_importer",
-)
-
-FILE = """
-from tradewind.airflow import pipeline_dag
-dag = pipeline_dag({path!r}, dag_id={name!r}, caching={caching})
-"""
 
 
 @pytest.fixture(scope="module")
@@ -123,30 +64,6 @@ def golden_cluster(tmp_path_factory: pytest.TempPathFactory, _python_template: P
     started.stop(wipe=True)
 
 
-@pytest.fixture(scope="module")
-def s3_variables(s3_server: S3Server) -> dict[str, str]:
-    """How pods reach the S3 server on which the objects are."""
-    client = s3_server.client()
-    for bucket, keys in BUCKETS.items():
-        client.create_bucket(Bucket=bucket)
-        for key in keys:
-            client.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    return s3_server.environ
-
-
-def furnish(api: Any, namespace: str) -> None:
-    """Make what the pipelines with settings of Kubernetes expect to be there."""
-    for name in ("database", "database-secret"):
-        secret = {"metadata": {"name": name}, "stringData": {"user": f"user of {name}", "password": "p"}}
-        api.create_namespaced_secret(namespace, secret)
-    for name, data in (("settings", {"region": "north"}), ("database-secret", {"a": "b"}), ("database", {})):
-        api.create_namespaced_config_map(namespace, {"metadata": {"name": name}, "data": data})
-    for name in ("archive", "fixed", "a", "b"):
-        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
-        claim = {"metadata": {"name": name}, "spec": spec}
-        api.create_namespaced_persistent_volume_claim(namespace, claim)
-
-
 @pytest.fixture
 def golden_run(
     airflow_home: Any,
@@ -156,47 +73,20 @@ def golden_run(
     request: pytest.FixtureRequest,
 ) -> Callable[..., str]:
     """Runs a compiled file as often as there are configurations; gives the text of all runs."""
+    store = tmp_path / "store"
+    store.mkdir()
+    runs = GoldenRuns(lambda _: golden_cluster.kubeconfig, core_api_of(golden_cluster), run_dag, store)
 
     def run(path: Path, name: str) -> str:
-        api = core_api_of(golden_cluster)
-        built = plan.build(ir.load(path))
-        variables = dict(request.getfixturevalue("s3_variables")) if name in WITH_S3 else {}
-        if name == "custom_artifacts":  # as in an image that has the team's package
-            variables["PYTHONPATH"] = str(PIPELINES[0].parent)
-        store = tmp_path / "store"
-        store.mkdir()
-        volume = {"mountPath": str(store), "hostPath": {"path": str(store)}}
-        texts = []
-        for number, conf in enumerate(CONFIGURATIONS.get(name, [{}])):
-            namespace = f"golden-{re.sub('[^a-z0-9]', '-', path.stem.lower())}-{number}"
-            api.create_namespace({"metadata": {"name": namespace}})
-            if name.startswith("kubernetes"):
-                furnish(api, namespace)
-            options = {
-                "namespace": namespace,
-                "artifact_store": store.as_uri(),
-                "artifact_store_volume": json.dumps(volume),
-                "pod_defaults": json.dumps({"on_finish_action": "keep_pod", "env_vars": variables}),
-            }
-            with deployment(golden_cluster.kubeconfig, **options):
-                file = FILE.format(path=str(path), name=name, caching=name == "caching")
-                result = run_dag(file, conf=conf)
-            pods, logs = pods_and_logs(api, namespace)
-            api.delete_namespace(namespace)
-            names = {f"{store.as_uri()}/{built.name}/": "store:", str(store): "<store>"}
-            names |= {namespace: "<namespace>"}
-            report = RunReport(built, result, pods, logs, names)
-            assert report.started() == report.executed()
-            texts.append(f"run with {json.dumps(conf)}\n{report.text()}")
-        return "\n".join(texts)
+        return runs.text(path, name, request.getfixturevalue("s3_variables") if name in WITH_S3 else {})
 
     return run
 
 
-def pipeline_of(path: Path) -> str:
-    """The pipeline that a file is a compilation of."""
-    match = re.fullmatch(r"sdk-[\d.]+-(\w+)", path.stem)
-    return match[1] if match else path.stem
+@pytest.fixture(scope="module")
+def s3_variables(s3_server: S3Server) -> dict[str, str]:
+    """How pods reach the S3 server on which the objects are."""
+    return variables_of(s3_server)
 
 
 def chosen(paths: list[Path]) -> list[Path]:

@@ -21,7 +21,7 @@ from tradewind.operators.access import pipeline_pod_arguments
 from tradewind.operators.caching import StepCache
 from tradewind.operators.configuration import configuration
 from tradewind.operators.deferral import Resumption, defer, defers
-from tradewind.operators.failures import airflow_errors
+from tradewind.operators.failures import airflow_errors, split_kind
 from tradewind.operators.importer import imported
 from tradewind.operators.inputs import StepInputs, resolve_inputs
 from tradewind.operators.labels import LABEL, iteration_label, iteration_path
@@ -376,7 +376,8 @@ class StepExecution:
 
     def _leave_error(self, message: str) -> None:
         """Say why the step failed, for exit tasks and `run_end`."""
-        left = self._indexed({"message": message, "step": self._step.id})
+        text, kind = split_kind(message)
+        left = self._indexed({"message": text, "step": self._step.id} | ({"kind": kind} if kind else {}))
         self._ti.xcom_push(key=ERROR_KEY, value=left)
 
     def _end_badly(self, status: Literal["FAILED", "KILLED"], why: str) -> None:

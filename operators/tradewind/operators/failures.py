@@ -10,7 +10,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from tradewind.cluster.retry_policy import is_retried
 from tradewind.errors import TradewindError
 
-__all__ = ["airflow_errors"]
+__all__ = ["airflow_errors", "split_kind"]
+
+_KIND = "\n  Kind: "
 
 
 @contextlib.contextmanager
@@ -28,5 +30,11 @@ def airflow_errors(retried: frozenset[str] | None = None) -> Iterator[None]:
         yield
     except TradewindError as error:
         again = is_retried(error, retried)
-        told = f"\n  Kind: {error.kind}, {'worth' if again else 'not worth'} a retry" if error.kind else ""
+        told = f"{_KIND}{error.kind}, {'worth' if again else 'not worth'} a retry" if error.kind else ""
         raise (AirflowException if again else AirflowFailException)(f"{error}{told}") from None
+
+
+def split_kind(message: str) -> tuple[str, str]:
+    """Return what an error of `airflow_errors` says, without its kind, and the kind, maybe empty."""
+    text, _, told = message.partition(_KIND)
+    return text, told.partition(",")[0]
