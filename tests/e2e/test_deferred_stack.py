@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -39,6 +40,13 @@ def wait(seconds: float) -> str:
     return "done"
 
 
+@dsl.container_component
+def once(marker: str):
+    return dsl.ContainerSpec(
+        image="busybox", command=["sh", "-c", 'test -e "$0" && exit 0; touch "$0"; sleep 600', marker]
+    )
+
+
 @dsl.component
 def broken():
     raise ValueError("no rows")
@@ -48,8 +56,8 @@ def broken():
 def pipeline():
     chatty(lines=400)
     wait(seconds=600).set_display_name("marked")
-    wait(seconds=20).set_display_name("cleared")
     wait(seconds=600).set_display_name("late")
+    once(marker="{directory}/marker").set_display_name("cleared")
     broken()
 
 
@@ -58,11 +66,15 @@ dag = pipeline_dag(
     dag_id="deferred_stack",
     caching=False,
     deferrable=True,
-    pod={"termination_grace_period": 1},
-    steps={
-        "wait-3": {"execution_timeout": timedelta(seconds=30)},
-        "broken": {"retries": 1, "retry_delay": timedelta(seconds=1)},
-    },
+    pod={{
+        "termination_grace_period": 1,
+        "volumes": [{{"name": "out", "hostPath": {{"path": "{directory}"}}}}],
+        "volume_mounts": [{{"name": "out", "mountPath": "{directory}"}}],
+    }},
+    steps={{
+        "wait-2": {{"execution_timeout": timedelta(seconds=30)}},
+        "broken": {{"retries": 1, "retry_delay": timedelta(seconds=1)}},
+    }},
 )
 """
 ID = "deferred_stack"
@@ -89,8 +101,8 @@ def shown(stack: LocalStack, run_id: str, task: str) -> list[dict[str, Any]]:
     return stack.airflow.log(ID, run_id, instance(stack, run_id, task))
 
 
-def test_deferred_steps(stack: LocalStack) -> None:
-    (stack.home.dags / "deferred_stack.py").write_text(DAG)
+def test_deferred_steps(stack: LocalStack, tmp_path: Path) -> None:
+    (stack.home.dags / "deferred_stack.py").write_text(DAG.format(directory=tmp_path))
     eventually(lambda: stack.airflow.dag(ID), 120, "the DAG")
     run_id = stack.airflow.trigger(ID, {})
     run = f"dagRuns/{quote(run_id)}"
@@ -102,20 +114,24 @@ def test_deferred_steps(stack: LocalStack) -> None:
 
     # A person ends one, and starts another one anew. No worker is there to be told.
     eventually(lambda: deferred("wait"), 180, "a deferred step")
+    entries = f"{run}/taskInstances/wait/xcomEntries"
+    eventually(
+        lambda: "mlflow_url" in str(call(stack, "GET", entries, None)), 30, "a link while the step runs"
+    )
     call(stack, "PATCH", f"{run}/taskInstances/wait", {"new_state": "success"})
-    eventually(lambda: deferred("wait-2"), 180, "a deferred step")
-    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["wait-2"], "only_failed": False}
+    eventually(lambda: deferred("once") and (tmp_path / "marker").exists(), 180, "a deferred step")
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["once"], "only_failed": False}
     call(stack, "POST", "clearTaskInstances", body)
     eventually(lambda: not pods(stack, "wait"), 60, "the end of the marked step's pod")
-    eventually(lambda: "1" not in pods(stack, "wait-2"), 60, "the end of the cleared step's pod")
+    eventually(lambda: "1" not in pods(stack, "once"), 60, "the end of the cleared step's pod")
 
     assert stack.wait(ID, run_id, 280) == "failed"
     states = stack.states(ID, run_id)
-    assert states["chatty"] == states["wait"] == states["wait-2"] == "success"
-    assert states["wait-3"] == states["broken"] == "failed"
+    for task in ("chatty", "wait", "once"):
+        assert states[task] == "success", [entry["event"] for entry in shown(stack, run_id, task)][-40:]
+    assert states["wait-2"] == states["broken"] == "failed"
     assert stack.airflow.xcom(ID, run_id, "chatty")["parameters"] == {"Output": 400}
-    assert stack.airflow.xcom(ID, run_id, "wait-2")["parameters"] == {"Output": "done"}
-    assert instance(stack, run_id, "wait-2")["try_number"] == 2
+    assert instance(stack, run_id, "once")["try_number"] == 2
     assert not [task for task in states if pods(stack, task)]
 
     log = shown(stack, run_id, "chatty")
@@ -125,7 +141,7 @@ def test_deferred_steps(stack: LocalStack) -> None:
     assert stamps == sorted(stamps)
     assert not [entry for entry in log if "terminated" in str(entry)], "a pod's status is in the log"
     assert "ValueError: no rows" in str(shown(stack, run_id, "broken"))
-    assert "execution_timeout" in str(shown(stack, run_id, "wait-3"))
+    assert "execution_timeout" in str(shown(stack, run_id, "wait-2"))
 
     (parent,) = [found for found in stack.runs("deferred-stack") if found["info"]["status"] == "FAILED"]
     assert parent
