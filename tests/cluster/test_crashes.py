@@ -31,12 +31,16 @@ pytestmark = pytest.mark.disruptive
 
 def test_processes_of_workers_are_killed(crashes: Crashes) -> None:
     """That of a task alone, its supervisor alone, and both at once, as the loss of a worker does."""
-    task, supervisor, worker = crashes.begin(10), crashes.begin(5), crashes.begin(10)
+    task = crashes.begin(15)
     _, *below = task.supervised("produce")
     for process in below:
         process.kill()
+
     # What it supervised ends long before Airflow notices: the pod has to wait for the retry.
+    supervisor = crashes.begin(15)
     supervisor.supervised("produce")[0].kill()
+
+    worker = crashes.begin(15)
     both = worker.supervised("produce")
     for process in both:
         process.send_signal(signal.SIGSTOP)  # else the one could still tell of the other
@@ -76,11 +80,11 @@ def test_the_api_server_of_airflow_is_gone_for_long(crashes: Crashes) -> None:
 
 def test_the_triggerer_is_killed(crashes: Crashes) -> None:
     """One step ends while there is none; another goes on, and waits for the next one."""
-    ending, going_on = crashes.begin(8, DEFERRED), crashes.begin(60, DEFERRED)
-    for run in (ending, going_on):
+    going_on, ending = crashes.begin(90, DEFERRED), crashes.begin(15, DEFERRED)
+    for run in (going_on, ending):
         eventually(lambda run=run: run.instance("produce")["state"] == "deferred", 120, "the deferral")
     crashes.airflow.kill_with_all("triggerer")
-    time.sleep(10)
+    time.sleep(20)
     crashes.airflow.start("triggerer")
     for run in (ending, going_on):
         run.succeeds(tries=1)
