@@ -36,6 +36,10 @@ __all__ = ["StepTrigger"]
 KILL_SECONDS = 20.0  # Airflow gives a trigger thirty to end what it waits for
 SETTLE_SECONDS = 1.0
 ARRIVAL_SECONDS = 5.0
+SOONEST_SECONDS = 5.0
+"""From a deferral to its event. Airflow's scheduler fails a task that is queued again before it has heard from
+the executor that the worker before is done, which takes some seconds on a busy machine.
+"""
 
 
 class StepTrigger(BaseTrigger):
@@ -59,6 +63,9 @@ class StepTrigger(BaseTrigger):
         """Wait for the pod's end."""
         report = await self._report()
         self._over = True
+        if self.trigger_id is not None:  # else there is no scheduler: `dag.test()`
+            early = self.waiting.launched_at + SOONEST_SECONDS - time.time()
+            await asyncio.sleep(min(max(0.0, early), SOONEST_SECONDS))
         yield TriggerEvent(report.to_event())  # type: ignore[no-untyped-call]
 
     async def cleanup(self) -> None:
