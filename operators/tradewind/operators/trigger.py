@@ -37,8 +37,8 @@ KILL_SECONDS = 20.0  # Airflow gives a trigger thirty to end what it waits for
 SETTLE_SECONDS = 1.0
 ARRIVAL_SECONDS = 5.0
 SOONEST_SECONDS = 5.0
-"""From a deferral to its event. Airflow's scheduler fails a task that is queued again before it has heard from
-the executor that the worker before is done, which takes some seconds on a busy machine.
+"""From a deferral to its event. Airflow's scheduler fails a task that is queued again before it has heard
+from the executor that the worker before is done, which takes some seconds on a busy machine.
 """
 
 
