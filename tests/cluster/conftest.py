@@ -1,7 +1,7 @@
 """Tests on a real cluster: skipped unless `KUBECONFIG` names one. Fixtures: `fixtures.real_cluster`.
 
 Tests that take away from others what they need (the API server, the kubelet) are marked `disruptive` and run
-alone, after the others: see `make test-cluster`.
+alone: `make test-crashes`.
 """
 
 from __future__ import annotations
