@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,8 @@ class GoldenRuns:
         environment: Mapping[str, str],
     ) -> RunReport:
         store = self._store
-        namespace = f"golden-{re.sub('[^a-z0-9]', '-', path.stem.lower())}-{number}"
+        # a name of its own each time: what was interrupted may have left its namespace on a lasting cluster
+        namespace = f"golden-{re.sub('[^a-z0-9]', '-', path.stem.lower())}-{number}-{uuid.uuid4().hex[:6]}"
         self._api.create_namespace({"metadata": {"name": namespace}})
         try:
             if name.startswith("kubernetes"):
