@@ -53,7 +53,6 @@ def test_a_run_with_artifacts_in_mlflow(
     names = history.names()
     assert [name.rpartition("-")[0] for name in names] == ["greet", "shout"]
     assert real_cluster.pods(tracked_on_real_cluster).keys().isdisjoint(names), "pods are deleted in the end"
-    for name in names:
-        phases = history.phases(name)
-        assert (phases[0], phases[-1]) == ("Pending", "Deleted")
-        assert "Failed" not in phases
+    for one in history.seen():
+        assert (one.phases[0], one.phases[-1]) == ("Pending", "Deleted")
+        assert "Failed" not in one.phases

@@ -191,7 +191,7 @@ def seeded(
     ):
         drivers = _drivers(real_cluster, real_namespace)
         yield Seeded(real_namespace, canaries, airflow, history, drivers)
-    history.stop()
+    history.close()
 
 
 def _make_secrets(cluster: RealCluster, namespace: str, canaries: Mapping[str, str], s3: S3Server) -> None:

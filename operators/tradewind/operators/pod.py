@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.config import ConfigException
 
 from tradewind.cluster.adoption import OwnPod, adopt, create_or_adopt
-from tradewind.cluster.names import COLLECTED_LABEL, TRY_LABEL, run_annotations
+from tradewind.cluster.names import TRY_LABEL, run_annotations
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.cluster.statuses import has_ended, has_started
@@ -43,6 +43,7 @@ from tradewind.operators.models import (
 )
 from tradewind.operators.pod_log import PodLog
 from tradewind.operators.pod_platform import lay_under
+from tradewind.operators.pod_removal import PodRemoval, removes
 from tradewind.operators.pod_security import advised, pod_security_level, secure
 from tradewind.operators.request import PodOutcome, PodRequest
 from tradewind.operators.waiting import Report, Waiting
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StepPodOperator"]
 
-COLLECT_SECONDS = 60.0
 KILL_SECONDS = 2.5  # Airflow kills a task process five seconds after it has asked it to end
 
 
@@ -104,7 +104,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self._pods: Pods | None = None
         self._has_client = False
         self._own: OwnPod | None = None
-        self._removal: threading.Thread | None = None
+        self._removal: PodRemoval | None = None
 
     def _set_ours(self, request: PodRequest) -> None:
         if "image" not in self._author:
@@ -267,14 +267,13 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     def collect(self) -> None:
         """Begin to delete the pod, or to mark it as taken in: what it has made is safe, or of no use."""
-        if self._removal is not None and self._removal.ident is None:
-            self._removal.start()
+        if self._removal is not None:
+            self._removal.begin()
 
     def collected(self) -> None:
         """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
-        self.collect()
         if self._removal is not None:
-            self._removal.join(COLLECT_SECONDS)
+            self._removal.wait()
 
     def kill(self) -> None:
         """Delete the pod now, if there may be one. Takes at most `KILL_SECONDS`."""
@@ -340,25 +339,13 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self._call_back("on_pod_teardown", pod=pod)
         if not end.succeeded:
             self._tell_more(pod)
-        action = self.on_finish_action
-        delete = (
-            action == OnFinishAction.DELETE_POD
-            or (action == OnFinishAction.DELETE_SUCCEEDED_POD and end.succeeded)
-            or (action == OnFinishAction.DELETE_ACTIVE_POD and end.exit_code is None)
+        self._removal = PodRemoval(
+            self._prepared,
+            pod["metadata"]["name"],
+            delete=removes(self.on_finish_action, end),
+            after=lambda: self._call_back("on_pod_cleanup", pod=pod),
+            log=self.log,
         )
-        name = pod["metadata"]["name"]
-
-        def remove() -> None:
-            try:
-                if delete:
-                    self._prepared.delete(name)
-                else:
-                    self._prepared.label(name, {COLLECTED_LABEL: "true"})
-            except TradewindError as error:
-                self.log.warning("The pod %s is left behind: %s", name, error)
-            self._call_back("on_pod_cleanup", pod=pod)
-
-        self._removal = threading.Thread(target=remove, name=f"remove-{name}", daemon=True)
         if not end.succeeded:
             self.collect()
 

@@ -38,10 +38,6 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 class StepTracking:
     """Keeps one step try's record.
 
-    Attributes:
-        run: the step's MLflow run, once there is one.
-        parked: the record of a step that succeeded, when it has to wait for `run_end`.
-
     Args:
         operator: the task; its links are set as soon as there is an MLflow run.
         pipeline: the pipeline's settings, as this run has them.
@@ -53,6 +49,7 @@ class StepTracking:
 
     Attributes:
         run: the step's MLflow run; None when there is none (yet).
+        parked: the record of a step that succeeded, when it has to wait for `run_end`.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ __all__ = ["check"]
 
 # Distribution and least version.
 _REQUIRED = (("apache-airflow", "3.2"), ("apache-airflow-providers-cncf-kubernetes", "10.25"))
-_REQUIRED_BY_STACK = (("mlflow", "3.4"), ("aiohttp", "3.11"))
+_REQUIRED_BY_STACK = (("mlflow", "3.4"), ("cryptography", "44"))
 
 
 def check(options: argparse.Namespace) -> ExitCode:
