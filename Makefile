@@ -43,7 +43,7 @@ test-crashes: $(READY) ## run those that take that cluster, and Airflow, down ag
 	@$(BIN)/python -m pytest tests/cluster -m disruptive
 
 check: $(READY) ## lint, format, types and import layers
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --no-cache . # a cached answer outlives the modules that it knew
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports

@@ -15,11 +15,11 @@ import pytest
 from fixtures.airflow import DagResult
 from fixtures.airflow_processes import AirflowProcesses, airflow_processes
 from fixtures.mlflow import MlflowServer
-from fixtures.pod_recorder import TRY_LABEL, recorded_pods
+from fixtures.pod_history import PodHistory
 from fixtures.real_cluster import RealCluster
 from fixtures.stack import eventually
 from fixtures.steps import deployment
-from tradewind.cluster.names import run_digest
+from tradewind.cluster.names import TRY_LABEL, run_digest
 from tradewind.tracking import MlflowRest
 
 ID = "deferred"
@@ -99,27 +99,30 @@ def instance(airflow: AirflowProcesses, run_id: str, task: str, index: int = -1)
 
 
 def test_a_run_whose_triggerer_is_killed(
-    airflow: AirflowProcesses, real_cluster: RealCluster, real_namespace: str, mlflow_for_pods: MlflowServer
+    airflow: AirflowProcesses,
+    real_namespace: str,
+    mlflow_for_pods: MlflowServer,
+    pod_history: Callable[[str], PodHistory],
 ) -> None:
-    with recorded_pods(real_cluster.core, real_namespace) as pods:
-        run_id = airflow.api.trigger(ID, {})
-        log: Callable[[str], list[dict[str, Any]]] = lambda task: airflow.api.log(  # noqa: E731
-            ID, run_id, instance(airflow, run_id, task)
-        )
+    history = pod_history(real_namespace)
+    run_id = airflow.api.trigger(ID, {})
+    log: Callable[[str], list[dict[str, Any]]] = lambda task: airflow.api.log(  # noqa: E731
+        ID, run_id, instance(airflow, run_id, task)
+    )
 
-        def early() -> bool:
-            one = instance(airflow, run_id, "chatty")
-            return bool(one["state"] == "deferred" and "'line 30'" in str(log("chatty")))
+    def early() -> bool:
+        one = instance(airflow, run_id, "chatty")
+        return bool(one["state"] == "deferred" and "'line 30'" in str(log("chatty")))
 
-        eventually(early, 180, "the log of a deferred step, while it runs")
-        airflow.kill_with_all("triggerer")
-        time.sleep(3)
-        airflow.start("triggerer")
-        state = eventually(
-            lambda: (found := airflow.api.run(ID, run_id)["state"]) in ("success", "failed") and found, 400
-        )
-        assert state == "failed", "one of its steps did"
-        seen = pods.of_run(run_digest(ID, run_id))
+    eventually(early, 180, "the log of a deferred step, while it runs")
+    airflow.kill_with_all("triggerer")
+    time.sleep(3)
+    airflow.start("triggerer")
+    state = eventually(
+        lambda: (found := airflow.api.run(ID, run_id)["state"]) in ("success", "failed") and found, 400
+    )
+    assert state == "failed", "one of its steps did"
+    seen = history.seen(run=run_digest(ID, run_id))
     states = {
         (one["task_id"], one["map_index"]): one["state"] for one in airflow.api.task_instances(ID, run_id)
     }
