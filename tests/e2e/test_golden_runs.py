@@ -19,25 +19,21 @@ from fixtures.cluster import core_api_of
 from fixtures.kfp_sdk import KfpSdk
 from fixtures.s3 import S3Server
 from golden.compiled import DOCUMENTS, PIPELINES
-from golden.running import CONFIGURATIONS, RUNS, WITH_S3, GoldenRuns, pipeline_of, variables_of
+from golden.running import (
+    CONFIGURATIONS,
+    NOT_RUN,
+    RUNS,
+    WITH_S3,
+    GoldenRuns,
+    pipeline_of,
+    variables_of,
+)
 from tradewind.local.cluster import Cluster, start
 
 MODE = os.environ.get("RUNS", "slice")  # or "all", or "write"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-NOT_RUN = {
-    "accelerator_count": "refused",
-    "artifact_lists": "refused: a run cannot be given artifacts",
-    "artifact_loops": "refused: a run cannot be given artifacts",
-    "single_component": "refused: a run cannot be given artifacts",
-    "refused": "refused",
-    "kubernetes_placement": "asks for nodes with labels that the embedded cluster's only node does not have",
-    "packages": "installs from package indexes and repositories that do not exist",
-    "pipeline_arguments": "its pipeline root is a bucket that does not exist",
-    "use_venv": "installs from a package index that does not exist",
-    "target_image": "the components' code lies in an image of a registry that does not exist",
-}
 SLICE = (
     "artifact_chain",
     "conditions_and_or_not",

@@ -20,7 +20,16 @@ from fixtures.steps import deployment
 from golden.compiled import PIPELINES
 from tradewind import ir, plan
 
-__all__ = ["BUCKETS", "CONFIGURATIONS", "RUNS", "WITH_S3", "GoldenRuns", "pipeline_of", "variables_of"]
+__all__ = [
+    "BUCKETS",
+    "CONFIGURATIONS",
+    "NOT_RUN",
+    "RUNS",
+    "WITH_S3",
+    "GoldenRuns",
+    "pipeline_of",
+    "variables_of",
+]
 
 RUNS = Path(__file__).parent / "runs"
 """What the runs come to, a file for each pipeline."""
@@ -60,6 +69,19 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "subpipeline_defaults": [{}, {"text": "given", "count": 7}],
 }
 """Configurations of several runs of one pipeline; else there is one run without any."""
+NOT_RUN = {
+    "accelerator_count": "refused",
+    "artifact_lists": "refused: a run cannot be given artifacts",
+    "artifact_loops": "refused: a run cannot be given artifacts",
+    "single_component": "refused: a run cannot be given artifacts",
+    "refused": "refused",
+    "kubernetes_placement": "asks for nodes with labels that the embedded cluster's only node does not have",
+    "packages": "installs from package indexes and repositories that do not exist",
+    "pipeline_arguments": "its pipeline root is a bucket that does not exist",
+    "use_venv": "installs from a package index that does not exist",
+    "target_image": "the components' code lies in an image of a registry that does not exist",
+}
+"""Pipelines that cannot run, and why."""
 BUCKETS = {
     "data": ("a/rows.csv", "b/rows.csv", "2026/rows.csv"),
     "models": ("base", "v7"),
