@@ -23,9 +23,10 @@ from fixtures.real_cluster import RealCluster
 from fixtures.stack import eventually
 from fixtures.steps import StepRun, TaskInstance, command_step, deployment, python_step
 from tradewind.cluster import judgement
-from tradewind.plan.model import Container, Step
+from tradewind.plan.model import Container, ParameterOutput, Step
 
 NOTHING = python_step("def work() -> str:\n    return 'done'\n")
+OUTPUT = "{{$.outputs.parameters['n'].output_file}}"
 SLEEP = command_step("sleep", "300")
 AT_ONCE = 60.0
 """Seconds that are less than the default timeouts for schedule and start, on a slow machine."""
@@ -60,6 +61,18 @@ def test_user_code_that_raises(on_real_cluster: str) -> None:
     assert "Traceback (most recent call last)" in text
     assert "raise ValueError(f'{len(rows)} rows')" in text
     assert "tradewind/runtime" not in text, "only the user's own frames"
+
+
+def test_an_output_of_the_wrong_type_from_an_image_without_python(on_real_cluster: str) -> None:
+    script = 'mkdir -p "${0%/*}"; echo counting; echo many > "$0"'
+    outputs = {"n": ParameterOutput("NUMBER_INTEGER")}
+    step = command_step("sh", "-c", script, OUTPUT, output_parameters=outputs)
+    text = failure(run(step), "output_error", retried=False)
+    assert "missing or of the wrong type: OutputError: Output parameter 'n': " in text
+    assert "  Pod: work-" in text
+    assert f"in namespace {on_real_cluster}" in text
+    assert "    counting" in text
+    assert "Remedy: Make the component write what it declares." in text
 
 
 def test_memory_over_the_limit(on_real_cluster: str) -> None:

@@ -272,7 +272,14 @@ SLICE = (
     "sdk-2.4.0-retries",
     "sdk-2.7.0-placeholders_anywhere",
 )
-OTHERWISE: dict[str, str] = {}
+WORKSPACE = "its workspace is a volume claim, which only a cluster with a provisioner of volumes can bind"
+OTHERWISE = {
+    "exit_handler_around_loop": "its image has no Python: the operator sees what is wrong, after exit code 0",
+    "importer_text": WORKSPACE,
+    "workspace_importer": WORKSPACE,
+    "workspace_steps": WORKSPACE,
+    "task_config_all": WORKSPACE,
+}
 """Pipelines that come to something else than on the embedded cluster, and why they have to."""
 
 

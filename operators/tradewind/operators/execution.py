@@ -239,7 +239,7 @@ class StepExecution:
             outcome = self._outcome(pod, tracking)
             if not outcome.end.succeeded:
                 raise outcome.end.error(outcome.pod)
-            found = step_result(self._step, outcome.message, fetch)
+            found = step_result(self._step, outcome, fetch)
             result = {**found, "cached_from": None, **(known or {})}
             tracking.finish(result)
         except AirflowSkipException as error:

@@ -11,6 +11,7 @@ from tradewind.errors import FatalError, RetryableError
 from tradewind.operators.configuration import Configuration
 from tradewind.operators.helper import helper_image, moves_artifacts
 from tradewind.operators.inputs import StepInputs
+from tradewind.operators.request import PodOutcome
 from tradewind.operators.storage import Places
 from tradewind.operators.task_config import TaskSettings
 from tradewind.plan import executor_input, resolve
@@ -198,31 +199,35 @@ def read_message(message: str) -> dict[str, Any] | None:
     return report if isinstance(report, dict) and isinstance(report.get("ok"), bool) else None
 
 
-def step_result(step: Step, message: str, fetch: Callable[[str], bytes]) -> dict[str, Any]:
+def step_result(step: Step, outcome: PodOutcome, fetch: Callable[[str], bytes]) -> dict[str, Any]:
     """Return a step's outputs as `parameters` and `artifacts` (docs/architecture.md).
 
     Args:
-        message: the termination message of a step that succeeded; empty for a plain command.
+        outcome: of a pod that succeeded; the message of a plain command is empty.
         fetch: reads an object of the artifact store.
 
     Raises:
-        FatalError: this is no result, or an output is missing in it.
+        FatalError: this is no result, or an output is missing in it or is of the wrong type.
         RetryableError: a result that was kept in the store cannot be read.
     """
+    from tradewind.cluster.ends import unusable
+    from tradewind.runtime.failures import OutputError
     from tradewind.runtime.shipping import ResultError, parse_result
 
-    if not message.strip():
+    if not outcome.message.strip():
         return {"parameters": {}, "artifacts": {}}
     types = {name: output.type for name, output in step.output_parameters.items()}
     try:
-        report = parse_result(message, fetch, dict(types))
+        report = parse_result(outcome.message, fetch, dict(types))
+        missing = sorted(set(types) - set(report["parameters"]))
+        if missing:
+            raise OutputError(f"There is no value for {', '.join(missing)}")
+    except OutputError as error:
+        raise unusable(outcome.end, "output", error).error(outcome.pod) from None
     except ResultError as error:
-        raise FatalError(f"step {step.id!r}: {error}") from None
+        raise unusable(outcome.end, "protocol", error).error(outcome.pod) from None
     except FileNotFoundError as error:
         raise RetryableError(
             f"the result of step {step.id!r} is not where the pod put it: {error}"
         ) from error
-    missing = sorted(set(types) - set(report["parameters"]))
-    if missing:
-        raise FatalError(f"step {step.id!r} gave no value for {', '.join(missing)}")
     return {"parameters": report["parameters"], "artifacts": report["artifacts"]}

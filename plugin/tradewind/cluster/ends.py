@@ -17,7 +17,7 @@ from tradewind.cluster.pods import Pod
 from tradewind.cluster.starts import NOT_STARTED, never_started, refused_start, stuck
 from tradewind.cluster.statuses import conditions, init_statuses, phase, terminated
 
-__all__ = ["EndKind", "PodEnd", "ended", "never_started", "stuck"]
+__all__ = ["EndKind", "PodEnd", "ended", "never_started", "stuck", "unusable"]
 
 NO_RESULT = "NoResult"
 """Type of the error that the runtime reports in advance, should the process end without a word."""
@@ -50,7 +50,7 @@ def ended(
     code = int(state["exitCode"]) if state else None
     lines = tuple(tail)
     if code == 0 and (plain or (result is not None and result.get("ok"))):
-        return PodEnd("succeeded", "the step succeeded", exit_code=0)
+        return PodEnd("succeeded", "the step succeeded", exit_code=0, tail=lines)
     outside = _from_outside(pod, container, state) or _deleted(pod, state, gone, silent, events)
     if outside is not None:
         return PodEnd(*outside, exit_code=code, tail=lines)
@@ -71,6 +71,18 @@ def ended(
     return PodEnd(
         "user_error", f"the step's container failed{_signalled(code)}", _hint(code), code, tail=lines
     )
+
+
+def unusable(end: PodEnd, kind: str, problem: Exception) -> PodEnd:
+    """Say how a pod ended that took itself to have succeeded, but whose result is no good.
+
+    Args:
+        end: as the pod had it.
+        kind: as the runtime would have reported it, such as "output".
+        problem: what is wrong with the result.
+    """
+    error = {"kind": kind, "type": type(problem).__name__, "message": str(problem)}
+    return _reported(error, end.exit_code, end.tail)
 
 
 _Outside = tuple[EndKind, str, str]

@@ -17,7 +17,7 @@ import tokenize
 import zlib
 from typing import Any, Callable
 
-from tradewind.runtime.failures import MissingError
+from tradewind.runtime.failures import MissingError, OutputError
 from tradewind.runtime.result import LIMIT, PROTOCOL
 from tradewind.runtime.stores import WITHOUT_DRIVER, scheme_of
 from tradewind.runtime.values import parse_text
@@ -250,6 +250,7 @@ def parse_result(
         output_types: types of the output parameters; needed for results of images without Python.
 
     Raises:
+        OutputError: a file of an image without Python does not hold what the output's type says.
         ResultError: the message is empty, cut off, of another protocol, or its reference is not right.
     """
     if not message.strip():
@@ -300,5 +301,5 @@ def _from_files(files: dict[str, str], output_types: dict[str, str]) -> dict[str
             text = base64.b64decode(content).decode("utf-8")
             parameters[name] = parse_text(output_types.get(name, ""), text)
         except ValueError as error:
-            raise ResultError(f"Output parameter {name!r}: {error}") from error
+            raise OutputError(f"Output parameter {name!r}: {error}") from error
     return parameters

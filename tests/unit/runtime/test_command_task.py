@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tradewind.runtime.failures import OutputError
 from tradewind.runtime.shipping import (
     ResultError,
     container_command,
@@ -209,6 +210,13 @@ def test_without_python_failures_have_a_reason(bare, command_task, tmp_path, scr
     assert ended.code == code
     assert ended.error["kind"] == kind
     assert message in ended.error["message"]
+
+
+def test_without_python_the_type_of_an_output_is_checked_afterwards(bare, command_task, tmp_path):
+    task = command_task("sh", "-c", 'echo many > "$0"', OUT, outputs={"out": "NUMBER_INTEGER"})
+    ended = bare.run_command(sh_command(paths_of_its_own(task, tmp_path)))
+    with pytest.raises(OutputError, match="Output parameter 'out': "):
+        parse_result(ended.message, output_types=task["output_types"])
 
 
 def test_without_python_artifacts_are_refused(bare, command_task, tmp_path):
