@@ -272,13 +272,22 @@ SLICE = (
     "sdk-2.4.0-retries",
     "sdk-2.7.0-placeholders_anywhere",
 )
-WORKSPACE = "its workspace is a volume claim, which only a cluster with a provisioner of volumes can bind"
+CLAIMS = "it has volume claims, which only a cluster with a provisioner of volumes can bind"
+NODES = "it asks for more than a small node has"
 OTHERWISE = {
+    "container": "one of its images is nobody's",
+    "custom_artifacts": "it needs an image with a package of the team",
     "exit_handler_around_loop": "its image has no Python: the operator sees what is wrong, after exit code 0",
-    "importer_text": WORKSPACE,
-    "workspace_importer": WORKSPACE,
-    "workspace_steps": WORKSPACE,
-    "task_config_all": WORKSPACE,
+    "dynamic_settings": NODES,
+    "environment_values": NODES,
+    "importer_text": CLAIMS,
+    "kubernetes_claims": CLAIMS,
+    "kubernetes_run_values": CLAIMS,
+    "kubernetes_volumes": CLAIMS,
+    "settings": NODES,
+    "task_config_all": CLAIMS,
+    "workspace_importer": CLAIMS,
+    "workspace_steps": CLAIMS,
 }
 """Pipelines that come to something else than on the embedded cluster, and why they have to."""
 

@@ -105,10 +105,13 @@ def test_defaults_are_filled_in(api: Any, namespace: str) -> None:
         "metadata": {"name": "bare"},
         "spec": {"containers": [{"name": "main", "image": "python", "command": ["true"]}]},
     }
+    limits = {"memory": "1Gi", "cpu": "1"}
+    body["spec"]["containers"][0]["resources"] = {"limits": limits, "requests": {"cpu": "100m"}}
     spec = api.create_namespaced_pod(namespace, body).spec
     assert (spec.restart_policy, spec.termination_grace_period_seconds) == ("Always", 30)
     assert spec.containers[0].termination_message_path == "/dev/termination-log"
     assert spec.containers[0].image_pull_policy == "Always"
+    assert spec.containers[0].resources.requests == {"memory": "1Gi", "cpu": "100m"}, "limits count"
 
 
 @pytest.mark.parametrize("seconds", ["300", 0, -1])

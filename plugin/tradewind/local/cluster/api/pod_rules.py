@@ -120,6 +120,12 @@ def _default_container(container: Mapping[str, Any]) -> dict[str, Any]:
     tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
     moving = "@" not in image and tag in ("", "latest")
     filled.setdefault("imagePullPolicy", "Always" if moving else "IfNotPresent")
+    limits = filled["resources"].get("limits")
+    if limits:
+        filled["resources"] = {
+            **filled["resources"],
+            "requests": limits | (filled["resources"].get("requests") or {}),
+        }
     if "env" in filled:
         filled["env"] = [_default_variable(item) for item in filled["env"]]
     return filled
