@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -72,3 +73,27 @@ def test_the_network_policy_is_about_the_pods_of_steps() -> None:
     assert expression == {"key": RUN_LABEL, "operator": "Exists"}
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert policy["spec"]["ingress"] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "ports"),
+    [
+        ("1.1.1.1", {443}),
+        ("10.96.0.1", set()),
+        ("172.20.0.1", set()),
+        ("192.168.1.1", set()),
+        ("100.100.100.200", set()),
+        ("169.254.169.254", set()),
+        ("169.254.20.10", {53}),
+    ],
+)
+def test_addresses_that_steps_reach(address: str, ports: set[int]) -> None:
+    (policy,) = manifests("NetworkPolicy")
+    reached: set[int] = set()
+    for rule in policy["spec"]["egress"]:
+        for block in (peer["ipBlock"] for peer in rule["to"] if "ipBlock" in peer):
+            kept = [ip_network(each) for each in block.get("except", ())]
+            inside = ip_address(address) in ip_network(block["cidr"])
+            if inside and not any(ip_address(address) in each for each in kept):
+                reached |= {port["port"] for port in rule["ports"]}
+    assert reached == ports
