@@ -85,8 +85,8 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowProcesses]:
     root = tmp_path_factory.mktemp("deferred")
-    account = real_cluster.airflow(real_namespace)
-    with airflow_processes(root, account, mlflow_for_pods.uri) as processes:
+    account, triggerer = real_cluster.airflow(real_namespace), real_cluster.triggerer(real_namespace)
+    with airflow_processes(root, account, mlflow_for_pods.uri, triggerer_kubeconfig=triggerer) as processes:
         text = DAG.format(namespace=real_namespace, lines=LINES)
         (processes.dags / f"{ID}.py").write_text(text)
         eventually(lambda: processes.api.dag(ID), 120, "the DAG")
