@@ -17,13 +17,14 @@ from airflow.sdk.definitions._internal.types import NOTSET
 from tradewind.errors import Problem, TradewindError
 from tradewind.plan import coerce
 from tradewind.plan.model import ParameterType, PipelineParameter, Plan
-from tradewind.plan.values import one_of
+from tradewind.plan.values import NOT_FINITE, one_of
 
 __all__ = ["TYPE_WORDS", "RunParams", "run_params"]
 
 _SCHEMAS: Mapping[ParameterType, Mapping[str, Any]] = {
     "STRING": {"type": "string"},
-    "NUMBER_INTEGER": {"type": "integer"},
+    # Airflow's own processes cannot hand more than 64 bits to a task: the API has to refuse it.
+    "NUMBER_INTEGER": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
     "NUMBER_DOUBLE": {"type": "number"},
     "BOOLEAN": {"type": "boolean"},
     # Without a type of its items, or with text as that, the form takes a list for lines of text.
@@ -116,6 +117,8 @@ def _with_default(
     try:
         if value is None and not _may_be_none(parameter):
             raise TradewindError(f"must be {TYPE_WORDS[parameter.type]}, not None")
+        if parameter.type == "NUMBER_DOUBLE" and value in NOT_FINITE:
+            raise TradewindError(f"must be a number, but {value!r} is none for Airflow")
         default = one_of(coerce(value, parameter.type, place), parameter.literals, place)
         return replace(parameter, default=default, has_default=True)
     except TradewindError as error:
@@ -143,7 +146,7 @@ def _required(parameter: PipelineParameter) -> Param:
 def _schema(parameter: PipelineParameter, *, nullable: bool) -> dict[str, Any]:
     schema = dict(_SCHEMAS[parameter.type])
     if parameter.literals:  # the form then has a list to choose from
-        schema["enum"] = [*parameter.literals, *([None] if nullable else [])]
+        schema = {"type": schema["type"], "enum": [*parameter.literals, *([None] if nullable else [])]}
     return schema | {"type": [schema["type"], "null"]} if nullable else schema
 
 

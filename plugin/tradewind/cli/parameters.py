@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.errors import FatalError, InvalidPipelineError, Problem
+from tradewind.plan import coerce
 from tradewind.plan.model import PipelineParameter
 
 __all__ = ["read_parameters"]
@@ -26,6 +27,13 @@ _WORDS = {
     "LIST": "a JSON list",
     "STRUCT": "a JSON object",
 }
+
+
+_NUMBERS: Mapping[str, tuple[re.Pattern[str], type[int] | type[float]]] = {
+    "NUMBER_INTEGER": (re.compile(r"\s*[+-]?[0-9]+\s*"), int),
+    "NUMBER_DOUBLE": (re.compile(r"\s*[+-]?([0-9]+\.?|[0-9]*\.[0-9]+)([eE][+-]?[0-9]+)?\s*"), float),
+}
+"""Python would take more for a number than anybody expects: `1_000`, digits of other scripts."""
 
 
 class _UnreadableError(Exception):
@@ -65,9 +73,11 @@ def read_parameters(
             problems.append(_unknown(place, name, declared))
         else:
             try:
-                values[name] = _value(text, declared[name])
+                values[name] = coerce(_value(text, declared[name]), declared[name].type, place)
             except _UnreadableError as error:
                 problems.append(Problem(place, str(error)))
+            except FatalError as error:
+                problems.append(Problem(place, error.message.removeprefix(f"{place}: "), error.remedy))
         named.add(name)
     for name, parameter in declared.items():
         if name not in named and name not in given and not (parameter.has_default or parameter.optional):
@@ -92,8 +102,6 @@ def _value(text: str, parameter: PipelineParameter) -> Any:
     elif text.startswith("@"):
         text = _file(text[1:])
     if parameter.type == "STRING":
-        if "\0" in text:
-            raise _UnreadableError("holds a NUL character, which no process can be given")
         return text
     if text.strip() == "null" and (
         parameter.optional or (parameter.has_default and parameter.default is None)
@@ -117,23 +125,28 @@ def _read(text: str, kind: str) -> Any:
     try:
         if kind == "BOOLEAN":
             return {"true": True, "false": False}[text.strip().lower()]
-        if kind == "NUMBER_INTEGER":
-            return int(text)
-        if kind == "NUMBER_DOUBLE":
-            number = float(text)
-            if not math.isfinite(number):
+        if kind in _NUMBERS:
+            pattern, convert = _NUMBERS[kind]
+            if not pattern.fullmatch(text):
                 raise ValueError
-            return number
-        value = json.loads(text, parse_constant=_no_constant)
+            return convert(text)
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
         if not isinstance(value, list if kind == "LIST" else dict):
             raise ValueError
     except (ValueError, KeyError, RecursionError):
         shown = text if len(text) <= 60 else text[:57] + "..."
         raise _UnreadableError(f"must be {_WORDS[kind]}, not {shown!r}") from None
-    if "\\u0000" in json.dumps(value):
-        raise _UnreadableError("holds a NUL character, which no process can be given")
     return value
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _UnreadableError(f"has the key {twice!r} twice in one object")
+    return found

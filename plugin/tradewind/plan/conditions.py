@@ -31,6 +31,7 @@ from typing import Any
 
 from tradewind.errors import FatalError
 from tradewind.plan.placeholders import render
+from tradewind.plan.values import NOT_FINITE
 
 __all__ = ["Condition", "holds", "parse"]
 
@@ -273,7 +274,11 @@ def _named(value: Any) -> str:
 
 
 def _compare(symbol: str, left: Any, right: Any) -> bool:
-    if isinstance(left, str) != isinstance(right, str) and left is not None and right is not None:
+    if left in NOT_FINITE and _is_number(right):
+        left = float(left)
+    elif right in NOT_FINITE and _is_number(left):
+        right = float(right)
+    elif isinstance(left, str) != isinstance(right, str) and left is not None and right is not None:
         left, right = render(left), render(right)
     if symbol in ("==", "!="):
         same = _kind(left) == _kind(right) and left == right

@@ -8,6 +8,7 @@ at run time.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,12 @@ from tradewind.errors import FatalError
 from tradewind.plan.model import ParameterType
 from tradewind.plan.placeholders import render
 
-__all__ = ["coerce", "one_of", "typed"]
+__all__ = ["NOT_FINITE", "coerce", "one_of", "typed"]
+
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+"""What stands for the numbers that JSON does not know (docs/protocol.md)."""
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 _NAMES: Mapping[ParameterType, str] = {
     "STRING": "text",
@@ -50,7 +56,8 @@ def coerce(value: Any, parameter_type: ParameterType, where: str) -> Any:
     """Check a value that a parameter gets at run time, and convert it where KFP does.
 
     A whole number may come as float (5.0), a number as int; what is not text becomes its JSON text for a
-    STRING parameter. None passes: whether a parameter may be absent is not a question of its type.
+    STRING parameter. The words of `NOT_FINITE` are numbers. None passes: whether a parameter may be absent is
+    not a question of its type.
 
     Args:
         value: any JSON value.
@@ -58,19 +65,25 @@ def coerce(value: Any, parameter_type: ParameterType, where: str) -> Any:
         where: the parameter, for the message: `step 'train', parameter 'rows'`.
 
     Raises:
-        FatalError: the value is of another type, is no JSON value, or holds a NUL character, which neither a
-            command line nor an environment variable can carry.
+        FatalError: the value is of another type, is no JSON value, or cannot be carried on: NUL (by command
+            lines, environment variables, PostgreSQL's JSON), half of a surrogate pair (by UTF-8), integers
+            beyond 64 bits (by Airflow's API).
     """
     if value is None:
         return None
-    _refuse_strange(value, where)
+    if parameter_type == "NUMBER_DOUBLE" and isinstance(value, str) and value in NOT_FINITE:
+        return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and parameter_type == "NUMBER_DOUBLE":
+        value = _float(value, where)
+    elif number and parameter_type == "NUMBER_INTEGER":
+        value = _whole(value)
+    _refuse_strange(value, where)
     fits: bool
     match parameter_type:
         case "STRING":
             return render(value)
         case "NUMBER_INTEGER":
-            value = _whole(value)
             fits = number and isinstance(value, int)
         case "NUMBER_DOUBLE":
             fits = number
@@ -84,8 +97,6 @@ def coerce(value: Any, parameter_type: ParameterType, where: str) -> Any:
         shown = render(value)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
         raise FatalError(f"{where}: wants {_NAMES[parameter_type]}, but got {type(value).__name__} {shown!r}")
-    if parameter_type == "NUMBER_DOUBLE":
-        return _float(value, where)
     return value
 
 
@@ -115,7 +126,7 @@ def _float(value: float, where: str) -> float:
         return float(value)
     except OverflowError:
         raise FatalError(
-            f"{where}: the number has {len(str(value))} digits, too large for a number"
+            f"{where}: an integer of {int(value).bit_length()} bits, too large for a number"
         ) from None
 
 
@@ -125,7 +136,7 @@ def _refuse_strange(value: Any, where: str) -> None:
             raise FatalError(
                 f"{where}: holds a NUL character", remedy="pass binary data as an artifact, or as base64"
             )
-        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        if not value.isascii() and _HALF.search(value):
             raise FatalError(f"{where}: is not valid text (half of a surrogate pair)")
     elif isinstance(value, dict):
         for key, member in value.items():
@@ -136,7 +147,11 @@ def _refuse_strange(value: Any, where: str) -> None:
     elif isinstance(value, list):
         for member in value:
             _refuse_strange(member, where)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise FatalError(f"{where}: {value} is not a number that JSON can carry")
-    elif value is not None and not isinstance(value, bool | int | float):
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise FatalError(f"{where}: {value} is not a number that JSON can carry")
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise FatalError(f"{where}: an integer beyond 64 bits", remedy="pass it as text")
+    elif value is not None:
         raise FatalError(f"{where}: {type(value).__name__} is not a JSON value")

@@ -25,7 +25,7 @@ from tradewind.runtime.annotations import (
 )
 from tradewind.runtime.artifacts import Artifact, set_task_root, system_type
 from tradewind.runtime.failures import Failure, OutputError, ProtocolError
-from tradewind.runtime.values import json_ready, revive
+from tradewind.runtime.values import as_parameter, json_ready, revive
 
 __all__ = ["Execution"]
 
@@ -200,8 +200,8 @@ class Execution:
         if want is None:
             raise OutputError(f"{where}: returned {type(value).__name__}, but declares {kind!r}")
         try:
-            ready = json_ready(value)
-        except TypeError as error:
+            ready = as_parameter(value, want)
+        except (TypeError, ValueError) as error:
             raise OutputError(f"{where}: {error}") from error
         fits = (int, float) if want is float else want
         if not isinstance(ready, fits) and not (want is float and isinstance(value, float)):
@@ -223,7 +223,7 @@ class Execution:
         for name, artifact in self._made.items():
             try:
                 metadata = json_ready(artifact.metadata)
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise OutputError(f"Metadata of output artifact {name!r}: {error}") from error
             entry = {"name": artifact.name, "uri": artifact.uri, "metadata": metadata}
             if getattr(artifact, "custom_path", ""):

@@ -83,7 +83,7 @@ def take_artifacts(
         changes: dict[str, Any] = next(iter((given.get(name) or {}).get("artifacts", ())), {})
         try:
             metadata = json_ready({**(declared.get("metadata") or {}), **(changes.get("metadata") or {})})
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise OutputError(f"Metadata of output artifact {name!r}: {error}") from error
         content = _content(task, name, declared, changes, known, root, staging)
         if "customPath" not in content:

@@ -3,20 +3,24 @@
 The rules are KFP's: a STRING is taken as it is, numbers are trimmed, booleans are Go's `ParseBool`, lists
 and structs are JSON. On top of them, numbers that JSON does not know (NaN and the infinities, common in
 losses and ROC thresholds) travel as the strings that protobuf's JSON mapping uses, and numpy's scalars count
-as numbers.
+as numbers. Inside a list or struct nobody could tell such a string from text: there they are refused. So is,
+everywhere, what Airflow's API and database cannot carry: NUL, half of a surrogate pair, more than 64 bits.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
-__all__ = ["conform", "json_ready", "parse_text", "revive"]
+__all__ = ["as_parameter", "conform", "json_ready", "parse_text", "revive"]
 
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
 FALSE = ("0", "f", "F", "FALSE", "false", "False")
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def parse_text(kind: str, text: str) -> Any:
@@ -30,7 +34,7 @@ def parse_text(kind: str, text: str) -> Any:
         ValueError: the text is not of that type.
     """
     if kind == "NUMBER_INTEGER":
-        return int(text.strip())
+        return conform(kind, int(text.strip()))
     if kind == "NUMBER_DOUBLE":
         return json_ready(float(text.strip()))
     if kind == "BOOLEAN":
@@ -38,27 +42,24 @@ def parse_text(kind: str, text: str) -> Any:
         if word in TRUE or word in FALSE:
             return word in TRUE
         raise ValueError(f"{word[:40]!r} is not a boolean: want true or false")
-    if kind in ("LIST", "STRUCT"):
-        return conform(kind, json.loads(text))
-    return text
+    return conform(kind, json.loads(text) if kind in ("LIST", "STRUCT") else text)
 
 
 def conform(kind: str, value: Any) -> Any:
     """Return a value as the JSON value of a parameter type.
 
     Raises:
-        ValueError: it is not of that type.
+        ValueError: it is not of that type, or cannot be passed on.
         TypeError: it holds something that JSON has no place for.
     """
-    ready = json_ready(value)
+    if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    ready = as_parameter(value, float if kind == "NUMBER_DOUBLE" else None)
     if kind == "NUMBER_INTEGER":
-        if isinstance(ready, bool) or (isinstance(ready, float) and ready.is_integer()):
-            return int(ready)
+        ready = int(ready) if isinstance(ready, bool) else ready
         fits = isinstance(ready, int)
     elif kind == "NUMBER_DOUBLE":
-        fits = isinstance(ready, (int, float)) or ready in NOT_FINITE
-        if fits and not isinstance(ready, str):
-            return float(ready)
+        fits = isinstance(ready, float) or ready in NOT_FINITE
     elif kind == "BOOLEAN":
         fits = isinstance(ready, bool)
     elif kind in ("LIST", "STRUCT"):
@@ -70,26 +71,61 @@ def conform(kind: str, value: Any) -> Any:
     return ready
 
 
-def json_ready(value: Any) -> Any:
-    """Return the value as strict JSON data: tuples as lists, numpy scalars and arrays as numbers and lists.
+def as_parameter(value: Any, python_type: Any = None) -> Any:
+    """Return the value as JSON data that a parameter of a type can carry.
 
     Raises:
+        ValueError: it cannot be passed on.
         TypeError: it holds something that JSON has no place for.
     """
-    if value is None or isinstance(value, (str, bool)):
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        value = value.tolist()
+    if python_type is float and isinstance(value, int):
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError("the integer is too large for a float") from None
+    return json_ready(value, words=isinstance(value, float))
+
+
+def json_ready(value: Any, where: str = "", words: bool = True) -> Any:
+    """Return the value as strict JSON data: tuples as lists, numpy scalars and arrays as numbers and lists.
+
+    Args:
+        where: its place in the whole, for the message.
+        words: NaN and the infinities become text; False: they are refused.
+
+    Raises:
+        ValueError: it holds what cannot be passed on.
+        TypeError: it holds something that JSON has no place for.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    at = f" at {where}" if where else ""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError(
+                f"the text{at} holds a NUL character; pass binary data as an artifact, or in base64"
+            )
+        if not value.isascii() and _HALF.search(value):
+            raise ValueError(f"the text{at} is not valid Unicode (half of a surrogate pair)")
         return value
     if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"the integer{at} needs more than 64 bits; pass it as text")
         return int(value)
     if isinstance(value, float):
         if math.isfinite(value):
             return float(value)
+        if not words:
+            raise ValueError(f"JSON has no form for the {value}{at}; put None or a text in its place")
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else _key(key): json_ready(item) for key, item in value.items()}
+        return {_key(key, where): json_ready(item, f"{where}[{key!r}]", words) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [json_ready(item) for item in value]
+        return [json_ready(item, f"{where}[{index}]", words) for index, item in enumerate(value)]
     if hasattr(value, "tolist") and hasattr(value, "dtype"):
-        return json_ready(value.tolist())
+        return json_ready(value.tolist(), where, words)
     raise TypeError(f"{_short(value)} of type {type(value).__name__} is not JSON data")
 
 
@@ -98,9 +134,9 @@ def revive(python_type: Any, value: Any) -> Any:
     return float(value) if python_type is float and value in NOT_FINITE else value
 
 
-def _key(key: Any) -> str:
-    text = json.dumps(json_ready(key))
-    return json.loads(text) if text.startswith('"') else text
+def _key(key: Any, where: str) -> str:
+    ready = json_ready(key, f"{where}[{key!r}]")
+    return ready if isinstance(ready, str) else json.dumps(ready)
 
 
 def _short(value: Any) -> str:

@@ -252,3 +252,29 @@ def test_a_parameter_of_a_few_values_is_a_choice():
     assert params.get_param("level").schema == {"type": "integer", "enum": [1, 2]}
     with pytest.raises(InvalidPipelineError, match=r"params\['level'\].*one of 1, 2"):
         pipeline_dag(pipeline, params={"level": 3})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"count": 2**70}, "params['count']: an integer beyond 64 bits"),
+        ({"names": [2**70]}, "params['names']: an integer beyond 64 bits"),
+        ({"rate": "NaN"}, "params['rate']: must be a number"),
+        ({"rate": float("inf")}, "params['rate']: inf is not a number"),
+        ({"text": "\ud800"}, "params['text']: is not valid text"),
+        ({"extra": {"a\0": 1}}, "params['extra']: holds a NUL character"),
+    ],
+)
+def test_a_value_that_would_not_arrive_is_refused(given: dict[str, Any], said: str):
+    with pytest.raises(InvalidPipelineError) as caught:
+        pipeline_dag(typed, params=given)
+    assert said in str(caught.value)
+
+
+def test_a_run_is_refused_an_integer_that_airflow_cannot_hand_on():
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = pipeline_dag(typed).params
+    params["count"] = 2**63 - 1
+    with pytest.raises(ParamValidationError):
+        params["count"] = 2**63

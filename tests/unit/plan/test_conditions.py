@@ -33,6 +33,9 @@ def is_true(text: str, n: Any = None, m: Any = None) -> bool:
         (f"{N} == '5'", 5, True),
         (f"{N} == '0.0000001'", 1e-7, True),  # written as KFP writes numbers
         (f"{N} == 5", 5.0, True),
+        (f"{N} < -5", "-Infinity", True),
+        (f"0.5 >= {N}", "Infinity", False),
+        (f"{N} > 0.5", "NaN", False),
         (f"{N} == true", 1, False),  # a number is no truth value
         (f"{N} == 'null'", None, False),
         (f"{N} == null", None, True),

@@ -135,9 +135,9 @@ def test_a_command_whose_input_cannot_be_read_is_not_started(pod, command_task):
 
 @pytest.mark.parametrize("pack", [container_command, sh_command])
 def test_awkward_arguments_arrive_unchanged(pod, command_task, pack):
-    script = 'for a in "$@"; do printf "%s\\0" "$a"; done > "$0"'
+    script = 'for a in "$@"; do printf "%s\\001" "$a"; done > "$0"'
     ended = pod.run_command(pack(command_task("sh", "-c", script, OUT, *AWKWARD, outputs={"out": "STRING"})))
-    assert ended.parameters["out"].split("\0")[:-1] == AWKWARD
+    assert ended.parameters["out"].split("\1")[:-1] == AWKWARD
 
 
 def test_plain_commands_are_never_expanded(pod, command_task):

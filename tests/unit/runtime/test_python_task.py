@@ -16,7 +16,6 @@ AWKWARD = [
     "two\nlines\r\nand\ttabs",
     "$(whoami) $HOME ${PATH} $$ %s %%",
     "emoji 🐈 ünïcode \u2028 end",
-    "NUL \0 inside",
     "",
     "x" * 1_000_000,
 ]
@@ -443,3 +442,28 @@ def test_every_python_that_is_here(pod, python_task, python):
     ended = pod.run(task)
     assert ended.parameters == {"x": 0.5, "p": 4}
     assert (pod.directory / "store" / "m" / "f").read_text() == "given"
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind", "said"),
+    [
+        ("'a\\0b'", "str", "output 'Output': the text holds a NUL character"),
+        ("'\\ud800'", "str", "output 'Output': the text is not valid Unicode"),
+        ("2 ** 70", "int", "output 'Output': the integer needs more than 64 bits"),
+        ("[1.0, float('nan')]", "list", "output 'Output': JSON has no form for the nan at [1]"),
+        ("{'a\\0': 1}", "dict", "output 'Output': the text at ['a\\x00'] holds a NUL character"),
+    ],
+)
+def test_an_output_that_would_not_arrive_unchanged_is_named(pod, python_task, returned, kind, said):
+    types = {"str": "STRING", "int": "NUMBER_INTEGER", "list": "LIST", "dict": "STRUCT"}
+    source = f"def step() -> {kind}: return {returned}"
+    error = pod.run(python_task(source, outputs={"Output": types[kind]})).error
+    assert error["kind"] == "output"
+    assert said in error["message"]
+
+
+def test_metadata_that_no_database_takes_is_named(pod, python_task):
+    source = "def step(m: Output[Metrics]): m.metadata['a'] = 'b\\0'"
+    error = pod.run(python_task(source, output_artifacts={"m": "system.Metrics"})).error
+    assert error["kind"] == "output"
+    assert "Metadata of output artifact 'm': the text at ['a'] holds a NUL character" in error["message"]

@@ -33,7 +33,9 @@ from tradewind.runtime.values import conform, json_ready, parse_text, revive
         ("NUMBER_INTEGER", 5.0, 5),
         ("NUMBER_DOUBLE", 5, 5.0),
         ("NUMBER_DOUBLE", -math.inf, "-Infinity"),
-        ("LIST", ({1: "a"}, [math.nan]), [{"1": "a"}, ["NaN"]]),
+        ("NUMBER_DOUBLE", 2**70, float(2**70)),
+        ("NUMBER_INTEGER", -(2**63), -(2**63)),
+        ("LIST", ({1: "a"}, [0.5]), [{"1": "a"}, [0.5]]),
         ("", {"any": None}, {"any": None}),
     ],
 )
@@ -57,6 +59,38 @@ def test_values_conform(kind, value, expected):
 def test_values_of_another_type_are_refused(kind, value):
     with pytest.raises(ValueError, match=kind):
         conform(kind, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("LIST", [1, [math.nan]], r"nan at \[1\]\[0\]"),
+        ("STRUCT", {"loss": -math.inf}, r"-inf at \['loss'\]"),
+        ("STRING", "a\0b", "NUL"),
+        ("STRUCT", {"a": {"b\0": 1}}, "NUL"),
+        ("STRING", "\udcff", "surrogate"),
+        ("LIST", ["\ud800"], r"at \[0\] is not valid Unicode"),
+        ("NUMBER_INTEGER", 2**63, "64 bits"),
+        ("LIST", [2**70], r"at \[0\] needs more than 64 bits"),
+        ("NUMBER_DOUBLE", 10**400, "too large"),
+    ],
+)
+def test_what_would_not_arrive_unchanged_is_refused(kind, value, said):
+    with pytest.raises(ValueError, match=said):
+        conform(kind, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("STRING", "\0"), ("LIST", "[NaN]"), ("LIST", "[1e999]"), ("NUMBER_INTEGER", str(2**64))],
+)
+def test_nor_would_it_from_a_file(kind, text):
+    with pytest.raises(ValueError):
+        parse_text(kind, text)
+
+
+def test_numbers_in_metadata_may_be_infinite():
+    assert json_ready({"thresholds": [math.inf, 0.5]}) == {"thresholds": ["Infinity", 0.5]}
 
 
 def test_numpy_counts_as_numbers():
