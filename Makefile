@@ -11,7 +11,7 @@ export TRADEWIND_HOME ?= $(CURDIR)/.tradewind
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo up test test-cluster test-crashes check format bench load golden golden-runs golden-runs-check constraints clean
+.PHONY: docs help setup demo up test test-cluster test-crashes check check-docker format bench load golden golden-runs golden-runs-check constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ check: $(READY) ## lint, format, types and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+check-docker: $(READY) ## check docker/: the package in a clean environment, Dockerfiles, manifests
+	@docker/check
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .
