@@ -1,5 +1,4 @@
-"""What `run_end` does, in the order of its worth: pods that were left behind, records that were, the run's
-end.
+"""What `run_end` does: it removes pods that were left behind, writes records that were, and the run's end.
 
 It runs whatever happened. Nothing here may turn a run that succeeded into one that failed, so MLflow and the
 cluster get a budget, and what could not be done is said in a warning (and, for MLflow, kept for the next run
@@ -8,6 +7,7 @@ of the DAG). A run that failed where Airflow does not see it is told so (`tradew
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradewind.cluster import run_selector
 from tradewind.errors import FatalError, TradewindError, UnreachableError
+from tradewind.operators.access import ClusterAccess, cluster_access, pipeline_pod_arguments
 from tradewind.operators.configuration import configuration
 from tradewind.operators.evidence import RunEvidence
 from tradewind.operators.mlflow import Tracking
@@ -53,11 +54,13 @@ def close_run(operator: RunEndOperator, context: Context) -> dict[str, Any]:
     cut_short = was_cut_short(operator.plan, evidence.states, evidence)
     failed = evidence.failures()
     status: Status = "KILLED" if cut_short else "FAILED" if failed or evidence.is_broken() else "FINISHED"
-    if status != "FINISHED":
-        _remove_pods(operator, context)
-    if operator.pipeline.config.workspace is not None:
-        _release_workspace(operator, context, status)
-    pending = _track(operator, context, xcoms, evidence, status)
+    removal = _begin_removal(operator, context)
+    try:
+        if operator.pipeline.config.workspace is not None:
+            _release_workspace(operator, context, status)
+        pending = _track(operator, context, xcoms, evidence, status)
+    finally:
+        removal.join()
     if cut_short:
         raise FatalError("The run was ended by hand before all of its steps had run.")
     if failed and not shows_failure(evidence.states, operator.last_steps):
@@ -66,18 +69,34 @@ def close_run(operator: RunEndOperator, context: Context) -> dict[str, Any]:
     return {"status": status, "pending": len(pending)}
 
 
-def _remove_pods(operator: RunEndOperator, context: Context) -> None:
+def _begin_removal(operator: RunEndOperator, context: Context) -> threading.Thread:
+    """Begin to remove what pods the run has left, also one that succeeded: a pod whose removal failed, or
+    that a retry did not take over. Beside what is written to MLflow, since every run waits for it.
+    """
     from tradewind.operators.sweep import remove_pods
 
     ti: Any = context["ti"]
+    selector = run_selector(ti.dag_id, ti.run_id)
+    places: list[ClusterAccess] = []
     for place in ({}, *operator.elsewhere):
-        try:
-            names = remove_pods(operator.pipeline, run_selector(ti.dag_id, ti.run_id), place)
+        try:  # here and not in the thread: it asks Airflow for the connection
+            places.append(cluster_access(pipeline_pod_arguments(operator.pipeline, place)))
         except TradewindError as error:
             operator.log.warning("Pods of the run may be left behind: %s", error)
-            continue
-        if names:
-            operator.log.info("Removed pods that were left behind: %s", ", ".join(names))
+
+    def remove() -> None:
+        for access in places:
+            try:
+                names = remove_pods(access, selector)
+            except TradewindError as error:
+                operator.log.warning("Pods of the run may be left behind: %s", error)
+                continue
+            if names:
+                operator.log.info("Removed pods that were left behind: %s", ", ".join(names))
+
+    thread = threading.Thread(target=remove, name="remove-pods", daemon=True)
+    thread.start()
+    return thread
 
 
 def _release_workspace(operator: RunEndOperator, context: Context, status: Status) -> None:

@@ -12,6 +12,7 @@ from fixtures.mlflow import MlflowServer
 from fixtures.steps import StepRun, deployment, python_step
 from tradewind.cluster import StepIdentity, run_selector
 from tradewind.errors import ConfigurationError
+from tradewind.operators.access import cluster_access, pipeline_pod_arguments
 from tradewind.operators.configuration import configuration
 from tradewind.operators.pod_arguments import place_arguments
 from tradewind.operators.settings import RunSettings
@@ -166,6 +167,8 @@ def test_what_a_step_left_in_another_cluster_is_removed_there(
     configured(monkeypatch, "elsewhere", {"conn_type": "kubernetes", "extra": extra})
     configured(monkeypatch, "kubernetes_default", {"conn_type": "kubernetes", "extra": extra})
     selector = run_selector("dag", "run-1")
-    assert remove_pods(PIPELINE, selector) == []
+    assert remove_pods(cluster_access(pipeline_pod_arguments(PIPELINE)), selector) == []
     place = place_arguments({"kubernetes_conn_id": "elsewhere", "namespace": namespace, "image": "x"})
-    assert remove_pods(PIPELINE, selector, place) == [name]
+    there = cluster_access(pipeline_pod_arguments(PIPELINE, place))
+    assert remove_pods(there, selector) == [name]
+    assert remove_pods(there, selector) == [], "it is going"

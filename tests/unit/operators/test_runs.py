@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from fixtures.steps import deployment
+from tradewind.cluster.pods import Pods
+from tradewind.errors import UnreachableError
 from tradewind.tracking import MlflowRest
 
 DAG = """
@@ -101,6 +103,36 @@ def test_a_run_that_fails(
     }
     assert "too many rows" in runs["check"]["error"]
     assert core_api.list_namespaced_pod(tracked).items == []
+
+
+def test_pods_that_could_not_be_removed_go_with_their_run(
+    tracked: str,
+    run_dag: Callable[..., Any],
+    core_api: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cluster's API server was away when the steps had ended; the run succeeds all the same."""
+    delete, away = Pods.delete, ["double", "check"]
+
+    def unreliable(self: Pods, name: str, **options: Any) -> bool:
+        if away:
+            away.pop()
+            raise UnreachableError("the API server is away")
+        return delete(self, name, **options)
+
+    monkeypatch.setattr(Pods, "delete", unreliable)
+    assert run_dag(DAG.format(experiment="left"), conf={"rows": 7}).state == "success"
+    assert away == []
+    assert core_api.list_namespaced_pod(tracked).items == []
+
+
+def test_pods_that_are_kept_outlive_their_run(
+    tracked: str, run_dag: Callable[..., Any], core_api: Any
+) -> None:
+    kept = "caching=False, pod={'on_finish_action': 'keep_pod'}"
+    text = DAG.format(experiment="kept").replace("caching=False", kept)
+    assert run_dag(text, conf={"rows": 7}).state == "success"
+    assert len(core_api.list_namespaced_pod(tracked).items) == 2
 
 
 def test_wrong_parameters_fail_before_any_pod(
