@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException, Airfl
 
 from tradewind.cluster import StepIdentity
 from tradewind.cluster.retry_policy import retried_kinds
-from tradewind.errors import TradewindError
+from tradewind.errors import TradewindError, UnreachableError
 from tradewind.operators.access import pipeline_pod_arguments
 from tradewind.operators.caching import StepCache
 from tradewind.operators.configuration import configuration
@@ -133,8 +133,8 @@ class StepExecution:
         return self.run()
 
     def kill(self) -> None:
-        """End the pod, unless another try comes for it, and then `run`. Called in a signal handler, or after
-        `run` has ended.
+        """End the pod, unless another try may come for it, and then `run`. Called in a signal handler, or
+        after `run` has ended.
 
         Raises:
             StepKilled: to interrupt `run`.
@@ -143,8 +143,7 @@ class StepExecution:
             return
         self._killed = True
         if self._pod is not None:
-            answer = goes_on(self._ti, self._identity, ASK_SECONDS)
-            self._goes_on = self._pod.has_ended if answer is None else answer
+            self._goes_on = goes_on(self._ti, self._identity, ASK_SECONDS) is not False
             if not self._goes_on:
                 self._pod.kill()
         if self._running:
@@ -248,7 +247,8 @@ class StepExecution:
             raise
         except (TradewindError, AirflowException) as error:
             tracking.fail(error)
-            pod.collected()
+            if not isinstance(error, UnreachableError):  # else the pod has what a retry takes in
+                pod.collected()
             raise
         collected = self._stored(result)
         if collected:

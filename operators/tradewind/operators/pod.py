@@ -204,8 +204,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
     @property
     def has_ended(self) -> bool:
         """Say whether the pod that was launched is over, as one that was taken over may be from the start."""
-        ended = self._own is not None and has_ended(self._own.pod, self.base_container_name)
-        return ended or self._removal is not None
+        return self._own is not None and has_ended(self._own.pod, self.base_container_name)
 
     def waiting(
         self, deadline: float | None, state: Mapping[str, Any], record: Mapping[str, Any] | None

@@ -4,6 +4,8 @@ Airflow ends a task's process for two reasons, and does not say which. Either so
 it was marked, it was cleared, its run was deleted. Then its pod has to go, too. Or the step has been given to
 another try, since nothing was heard of this one: Airflow's API server or its database was away. Then that try
 takes over the pod, and hours of work would be lost with it. So Airflow is asked how it stands with the step.
+When it does not answer it is away, and that is why the process has to end: its supervisor gives up after a
+few heartbeats. What a person orders comes by an API server that answers.
 """
 
 from __future__ import annotations

@@ -8,16 +8,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException
 
-from fixtures.steps import RUN_START, StepRun, TaskInstance, command_step, python_step
-from tradewind.operators import execution
+from fixtures.steps import RUN_START, StepRun, TaskInstance, command_step, deployment, python_step
+from tradewind.operators import execution, mlflow, storage
 from tradewind.operators.settings import RunSettings
+from tradewind.tracking import MlflowRest, PipelineRunRecord, TrackedRun, Tracker
 
 SLOW = """
 def work(out: str, seconds: float) -> str:
@@ -107,22 +108,44 @@ def test_a_pod_that_was_kept_makes_room_for_the_same_try(on_cluster: str, core_a
     assert first.metadata.uid != second.metadata.uid
 
 
+@dataclass
+class Tracked:
+    """An MLflow run of a pipeline run, and what `run_start` says of it."""
+
+    rest: MlflowRest
+    record: PipelineRunRecord
+    run: TrackedRun
+
+    @classmethod
+    def begin(cls, uri: str) -> Tracked:
+        name = f"run-{time.time_ns()}"
+        record = PipelineRunRecord("dag", name, name, "run", start_ms=1, status="RUNNING")
+        rest = MlflowRest(uri)
+        return cls(rest, record, Tracker(rest).write_run(record))
+
+    @property
+    def start(self) -> dict[str, Any]:
+        run = self.run
+        known = {"experiment_id": run.experiment_id, "run_id": run.run_id, "group": run.group}
+        return {**RUN_START, "tracking": {"experiment": self.record.experiment, **known}}
+
+    def end(self) -> None:
+        Tracker(self.rest).finish_run(replace(self.record, status="FAILED", end_ms=2), self.run)
+
+    def steps(self) -> list[str]:
+        """The statuses of the steps' runs."""
+        children = f"tags.`mlflow.parentRunId` = '{self.run.run_id}'"
+        asked = {"experiment_ids": [self.run.experiment_id], "filter": children}
+        return [found["info"]["status"] for found in self.rest.post("runs/search", asked)["runs"]]
+
+
 def test_a_killed_task_takes_its_pod_with_it(
     tracked: str, core_api: Any, tmp_path: Path, mlflow_server: Any
 ) -> None:
-    from tradewind.tracking import MlflowRest, PipelineRunRecord, Tracker
-
-    rest = MlflowRest(mlflow_server.uri)
-    parent = Tracker(rest).write_run(
-        PipelineRunRecord("dag", f"run-{time.time_ns()}", "killed", "run", start_ms=1, status="RUNNING")
-    )
-    start = {
-        **RUN_START,
-        "tracking": {"experiment_id": parent.experiment_id, "run_id": parent.run_id, "group": parent.group},
-    }
+    tracking = Tracked.begin(mlflow_server.uri)
     out = tmp_path / "starts"
     step = python_step(SLOW, {"out": str(out), "seconds": 60.0})
-    run = StepRun(step, pod={**shared(tmp_path), "termination_grace_period": 1}, start=start)
+    run = StepRun(step, pod={**shared(tmp_path), "termination_grace_period": 1}, start=tracking.start)
     with run.process(tmp_path) as child:
         wait_for(lambda: out.exists() or child.poll() is not None)
         assert child.poll() is None, log_of(tmp_path, child)
@@ -131,9 +154,33 @@ def test_a_killed_task_takes_its_pod_with_it(
         child.wait(60)
     assert time.monotonic() - started < 15, "Airflow kills after a while"
     wait_for(lambda: pods(core_api, tracked) == [])
-    children = f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
-    found = rest.post("runs/search", {"experiment_ids": [parent.experiment_id], "filter": children})["runs"]
-    assert [child_run["info"]["status"] for child_run in found] == ["KILLED"]
+    assert tracking.steps() == ["KILLED"]
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["a retry comes", "nobody comes"])
+def test_a_task_that_is_killed_while_airflow_is_away_leaves_its_pod(
+    tracked: str, core_api: Any, tmp_path: Path, mlflow_server: Any, comes: bool
+) -> None:
+    """Airflow's supervisor ends a task when its heartbeats have failed three times."""
+    tracking = Tracked.begin(mlflow_server.uri)
+    out = tmp_path / "starts"
+    step = python_step(SLOW, {"out": str(out), "seconds": 5.0})
+    ti = TaskInstance(run_id=tracking.record.run_id, away=True)
+    run = StepRun(step, pod=shared(tmp_path), start=tracking.start, ti=ti)
+    with run.process(tmp_path) as child:
+        wait_for(lambda: out.exists() or child.poll() is not None)
+        assert child.poll() is None, log_of(tmp_path, child)
+        child.send_signal(signal.SIGTERM)
+        child.wait(60)
+    assert [pod.metadata.deletion_timestamp for pod in pods(core_api, tracked)] == [None]
+    assert tracking.steps() == ["RUNNING"]
+    if comes:
+        again = replace(run, ti=replace(ti, try_number=2))
+        assert again.execute()["parameters"] == {"Output": "done"}
+        assert out.read_text() == "x", "a second pod ran"
+        assert pods(core_api, tracked) == []
+    tracking.end()
+    assert tracking.steps() == ["FINISHED" if comes else "KILLED"]
 
 
 @pytest.mark.parametrize("state", ["up_for_retry", "queued", "running"])
@@ -188,6 +235,48 @@ def test_a_result_that_came_late_may_not_count(
     assert len(out.read_text()) == 2 - left
 
 
+@pytest.mark.parametrize("required", [False, True], ids=["a result in the store", "required tracking"])
+def test_a_result_that_cannot_be_taken_in_waits_in_its_pod(
+    airflow_home: Any,
+    cluster: Any,
+    namespace: str,
+    core_api: Any,
+    mlflow_outage: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    required: bool,
+) -> None:
+    """MLflow, which is the artifact store as well, goes away when the pod has ended."""
+    from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
+
+    class Outage(KubernetesPodOperatorCallback):  # type: ignore[misc]
+        @staticmethod
+        def on_pod_completion(**_: Any) -> None:
+            mlflow_outage.stop()
+
+    monkeypatch.setattr(storage, "FETCH_SECONDS", 1.0)
+    monkeypatch.setattr(mlflow, "STEP_BUDGET_SECONDS", 1.0)
+    out = tmp_path / "starts"
+    size = 10 if required else 10_000
+    source = f"def work(out: str) -> str:\n    open(out, 'a').write('x')\n    return {size} * 'y'\n"
+    mode: Any = "required" if required else "off"
+    settings = RunSettings(pipeline="demo", caching=False, tracking=mode)
+    with deployment(cluster.kubeconfig, mlflow_outage.uri, namespace=namespace):
+        run = StepRun(python_step(source, {"out": str(out)}), settings, shared(tmp_path))
+        if required:
+            run = replace(run, start=Tracked.begin(mlflow_outage.uri).start)
+        first = replace(run, pod={**run.pod, "callbacks": [Outage]})
+        with pytest.raises(AirflowException, match=r"reached|answer"):
+            first.execute()
+        assert [pod.status.phase for pod in pods(core_api, namespace)] == ["Succeeded"]
+        mlflow_outage.start()
+        monkeypatch.setattr(mlflow, "STEP_BUDGET_SECONDS", 20.0)
+        again = replace(run, ti=TaskInstance(try_number=2)).execute()
+    assert again["parameters"] == {"Output": size * "y"}
+    assert out.read_text() == "x", "a second pod ran"
+    assert pods(core_api, namespace) == []
+
+
 def test_a_task_that_times_out_takes_its_pod_with_it(on_cluster: str, core_api: Any) -> None:
     from airflow.sdk.exceptions import AirflowTaskTimeout
     from airflow.sdk.execution_time.timeout import timeout
@@ -227,8 +316,6 @@ def test_a_pod_that_is_deleted_from_outside(on_cluster: str, core_api: Any) -> N
 def test_an_api_server_that_goes_away_and_comes_back(
     airflow_home: Any, cluster_factory: Callable[..., Any], tmp_path: Path
 ) -> None:
-    from fixtures.steps import deployment
-
     home = tmp_path / "cluster"
     home.mkdir()
     cluster = cluster_factory(home=home)
@@ -252,7 +339,6 @@ def test_an_api_server_that_goes_away_and_comes_back(
 def test_an_unreachable_cluster_is_one_clear_error(
     airflow_home: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fixtures.steps import deployment
     from tradewind.cluster import pods as requests
 
     monkeypatch.setattr(requests, "CREATE_BUDGET_SECONDS", 1.0)
