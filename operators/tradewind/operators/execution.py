@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 
 from tradewind.cluster import StepIdentity
-from tradewind.cluster.retry_policy import retried_kinds
+from tradewind.cluster.retry_policy import is_retried, retried_kinds
 from tradewind.errors import TradewindError, UnreachableError
 from tradewind.operators.access import pipeline_pod_arguments
 from tradewind.operators.caching import StepCache
@@ -313,7 +313,8 @@ class StepExecution:
         pod = self._prepared(inputs, placeholders)
         # A task that was cleared starts afresh: Airflow counts its tries on, and gives it as many again.
         cleared = int(getattr(self._ti, "max_tries", 0) or 0) - int(self._operator.retries or 0)
-        try_number = pod.adopt(since=cleared + 1)
+        retried = self._retried()
+        try_number = pod.adopt(since=cleared + 1, again=lambda end: is_retried(end.error(""), retried))
         if try_number is None:
             return False
         self._pod = pod

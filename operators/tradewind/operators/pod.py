@@ -24,10 +24,11 @@ from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.config import ConfigException
 
 from tradewind.cluster.adoption import OwnPod, adopt, create_or_adopt
-from tradewind.cluster.names import TRY_LABEL, run_annotations
+from tradewind.cluster.ends import ended
+from tradewind.cluster.names import TRY_LABEL
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
-from tradewind.cluster.statuses import has_ended, has_started
+from tradewind.cluster.statuses import has_ended, has_started, terminated
 from tradewind.cluster.watch import lean
 from tradewind.errors import ConfigurationError, TradewindError
 from tradewind.operators.cluster_reference import ClusterReference
@@ -42,6 +43,7 @@ from tradewind.operators.models import (
     with_workdir,
 )
 from tradewind.operators.pod_log import PodLog
+from tradewind.operators.pod_marks import mark, require_namespace
 from tradewind.operators.pod_platform import lay_under
 from tradewind.operators.pod_removal import PodRemoval, removes
 from tradewind.operators.pod_security import advised, pod_security_level, secure
@@ -116,9 +118,6 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self.volumes, self.volume_mounts = with_workdir(self.volumes, self.volume_mounts)
         if request.helper:
             self.init_containers = [helper_container(self, request.helper), *self.init_containers]
-        self.labels = {**self.labels, **request.identity.labels(request.try_number)}
-        whose = run_annotations(request.identity.dag_id, request.identity.run_id)
-        self.annotations = {**self.annotations, **whose}
         self.name = request.identity.pod_name(request.try_number)
         self.random_name_suffix = False
         self.do_xcom_push = False
@@ -131,13 +130,15 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         """Build the pod's manifest and the client.
 
         Raises:
-            ConfigurationError: the connection or an argument cannot be used.
+            ConfigurationError: the connection or an argument cannot be used, or the pod would be where nobody
+                looks for it.
         """
         try:
             _ = self.client  # the manifest says where it leads
             with light_models():
                 self.pod_request_obj = self.build_pod_request_obj(self._context)
                 secure(self.pod_request_obj, self._security)
+            place = self.namespace or self.hook.get_namespace() or self._incluster_namespace or "default"
         except (AirflowException, ConfigException, OSError) as error:
             raise ConfigurationError(
                 f"no pod can be made with the Airflow connection {self.kubernetes_conn_id!r}: {error}",
@@ -145,15 +146,23 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             ) from error
         if not self.arguments:  # else a pod template's would become the command's
             self._base(self.pod_request_obj).args = None
-        self._pods = Pods(self._renewed_client, self.pod_request_obj.metadata.namespace)
+        require_namespace(self.pod_request_obj, place)
+        mark(self.pod_request_obj, self._request)
+        self._pods = Pods(self._renewed_client, place)
 
-    def adopt(self, since: int = 1) -> int | None:
+    def adopt(self, since: int = 1, again: Callable[[PodEnd], bool] = lambda end: False) -> int | None:
         """Take over the pod of an earlier try, and return that try's number; None: there is no such pod.
 
         Args:
             since: pods of tries before this one are removed instead.
+            again: says after which failures the step runs again: a pod with such an end stays where it is.
         """
-        self._own = adopt(self._prepared, self._request.identity, since)
+
+        def is_spent(pod: Pod) -> bool:
+            end = self._failure(pod)
+            return end is not None and again(end)
+
+        self._own = adopt(self._prepared, self._request.identity, since, is_spent)
         return self._own.try_number if self._own else None
 
     def launch(self) -> None:
@@ -164,6 +173,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         """
         self._call_back("on_pod_manifest_created", pod_request=self.pod_request_obj)
         if self._own is None:
+            mark(self.pod_request_obj, self._request)  # callbacks may have changed it
             manifest = self.client.api_client.sanitize_for_serialization(self.pod_request_obj)
             self._own = create_or_adopt(self._prepared, manifest, self._request.identity)
         self.log.info("Pod %s", _named(self._own.pod))
@@ -328,6 +338,15 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
 
     def _base(self, pod: k8s.V1Pod) -> k8s.V1Container:
         return next(item for item in pod.spec.containers if item.name == self.base_container_name)
+
+    def _failure(self, pod: Pod) -> PodEnd | None:
+        """Return how a pod has failed; None while it runs, and when it has succeeded or skips the step."""
+        container = self.base_container_name
+        if not has_ended(pod, container):
+            return None
+        message = str((terminated(pod, container) or {}).get("message") or "")
+        end = ended(pod, container, self._read_result(message), (), plain=self._request.plain)
+        return None if end.succeeded or end.exit_code in self.skip_on_exit_code else end
 
     def _take_in(self, pod: Pod, end: PodEnd) -> None:
         """Make ready to delete the pod or to mark it as taken in, beside whatever the step does then.

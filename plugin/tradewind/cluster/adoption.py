@@ -1,15 +1,17 @@
 """One pod per try, whoever asks: create it, or take over the one that is there.
 
 A worker that dies leaves its pod behind. The retry of the task looks for it by its labels and takes it over,
-running or finished, as long as nobody has taken in its end. The first try does not look: it has nothing to
-find, and if it has (the same try, started twice), creating the pod is a conflict that says so.
+running or finished, as long as nobody has taken in its end. A pod whose failure is worth another try is left
+to `run_end`: Airflow may know of it, and whether it does or not, what comes now is that other try. The first
+try does not look: it has nothing to find, and if it has (the same try, started twice), creating the pod is a
+conflict that says so.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 LEAVING_SECONDS = 90.0
 PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,12 @@ class OwnPod:
     adopted: bool
 
 
-def adopt(pods: Pods, identity: StepIdentity, since: int = 1) -> OwnPod | None:
+def adopt(pods: Pods, identity: StepIdentity, since: int, is_spent: Callable[[Pod], bool]) -> OwnPod | None:
     """Take over the newest pod of an earlier try whose end nobody has taken in; None when there is none.
 
     Args:
         since: pods of tries before this one are deleted instead: the task was cleared after them.
+        is_spent: says that a pod has failed in a way that is worth another try.
     """
     candidates = []
     for pod in pods.select(identity.selector()):
@@ -53,6 +57,8 @@ def adopt(pods: Pods, identity: StepIdentity, since: int = 1) -> OwnPod | None:
         if _owned(pod).try_number < since:
             _log.info("Removing the pod %s: the task was cleared since", pod["metadata"]["name"])
             pods.delete(pod["metadata"]["name"])
+        elif is_spent(pod):
+            _log.info("The pod %s of an earlier try has failed: trying again", pod["metadata"]["name"])
         else:
             candidates.append(pod)
     if not candidates:
@@ -71,28 +77,27 @@ def create_or_adopt(pods: Pods, manifest: Mapping[str, Any], identity: StepIdent
         manifest: named and labelled by `identity`.
 
     Raises:
-        RetryableError: the pod that is in the way does not go.
+        RetryableError: the pod that is in the way does not go, or the conflict is with something else and
+            lasts.
         TradewindError: refused, or the API server is away.
     """
-    name = manifest["metadata"]["name"]
-    deadline = time.monotonic() + LEAVING_SECONDS
+    name, try_number = manifest["metadata"]["name"], int(manifest["metadata"]["labels"][TRY_LABEL])
+    deadline, pause = time.monotonic() + LEAVING_SECONDS, PAUSE_SECONDS
     while True:
         try:
-            return OwnPod(
-                pods.create(manifest), int(manifest["metadata"]["labels"][TRY_LABEL]), adopted=False
-            )
-        except ConflictError:
-            pod = pods.get(name)
-        if pod is None:
-            continue
-        if _adoptable(pod, identity):
+            return OwnPod(pods.create(manifest), try_number, adopted=False)
+        except ConflictError as error:
+            conflict = error
+        pod = pods.get(name)
+        if pod is not None and _adoptable(pod, identity):
             _log.info("The pod %s is there already: taking it over", name)
             return _owned(pod)
         if time.monotonic() > deadline:
-            raise RetryableError(
-                f"another pod is named {name!r} and has not gone away for {LEAVING_SECONDS:.0f} s",
-                remedy=f"Delete it: kubectl delete pod {name} -n {pods.namespace}",
-            )
+            raise _lasting(pods, name, pod, conflict)
+        if pod is None:  # it has just gone; or two wanted a share of the same quota at once
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            continue
         if not pod["metadata"].get("deletionTimestamp"):
             if pod["metadata"].get("labels", {}).get(STEP_LABEL) != identity.label:
                 raise RetryableError(
@@ -101,6 +106,18 @@ def create_or_adopt(pods: Pods, manifest: Mapping[str, Any], identity: StepIdent
                 )
             pods.delete(name)
         time.sleep(PAUSE_SECONDS)
+
+
+def _lasting(pods: Pods, name: str, pod: Pod | None, conflict: ConflictError) -> RetryableError:
+    if pod is None:
+        return RetryableError(
+            f"the cluster has not taken the pod {name!r} for {LEAVING_SECONDS:.0f} s: {conflict.message}",
+            remedy="See what it conflicts with, such as a quota that many pods share.",
+        )
+    return RetryableError(
+        f"another pod is named {name!r} and has not gone away for {LEAVING_SECONDS:.0f} s",
+        remedy=f"Delete it: kubectl delete pod {name} -n {pods.namespace}",
+    )
 
 
 def _adoptable(pod: Pod, identity: StepIdentity) -> bool:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from fixtures.steps import RUN_START, StepRun, TaskInstance, command_step, deployment, python_step
+from tradewind.cluster.pods import Pods
+from tradewind.errors import UnreachableError
 from tradewind.operators import execution, mlflow, storage
 from tradewind.operators.settings import RunSettings
 from tradewind.tracking import MlflowRest, PipelineRunRecord, TrackedRun, Tracker
@@ -275,6 +277,46 @@ def test_a_result_that_cannot_be_taken_in_waits_in_its_pod(
     assert again["parameters"] == {"Output": size * "y"}
     assert out.read_text() == "x", "a second pod ran"
     assert pods(core_api, namespace) == []
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "skip", "ends", "starts"),
+    [
+        (None, None, AirflowException, 2),
+        (("infrastructure",), None, AirflowFailException, 1),
+        (None, 3, AirflowSkipException, 1),
+    ],
+    ids=["worth a retry", "not worth a retry", "a skip"],
+)
+def test_a_failure_is_taken_in_once(
+    on_cluster: str,
+    core_api: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    retry_on: Any,
+    skip: int | None,
+    ends: type[Exception],
+    starts: int,
+) -> None:
+    """A pod that failed stays behind, since the API server was away when it was to be removed: what is worth
+    a retry is tried again, all else is known from it.
+    """
+
+    def away(self: Pods, name: str, **_: Any) -> bool:
+        raise UnreachableError("the API server is away")
+
+    out = tmp_path / "starts"
+    step = command_step("sh", "-c", 'printf x >>"$0"; exit 3', str(out))
+    settings = RunSettings(pipeline="demo", caching=False, retry_on=retry_on)
+    run = StepRun(step, settings, {**shared(tmp_path), "skip_on_exit_code": skip})
+    with monkeypatch.context() as patched:
+        patched.setattr(Pods, "delete", away)
+        with pytest.raises(ends):
+            run.execute()
+    assert len(pods(core_api, on_cluster)) == 1
+    with pytest.raises(ends):
+        replace(run, ti=TaskInstance(try_number=2)).execute()
+    assert len(out.read_text()) == starts
 
 
 def test_a_task_that_times_out_takes_its_pod_with_it(on_cluster: str, core_api: Any) -> None:

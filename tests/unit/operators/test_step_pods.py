@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from fixtures.steps import StepRun, TaskInstance, command_step, python_step
+from tradewind.cluster.names import StepIdentity, run_of
 from tradewind.plan.bindings import Constant, StepParameter
 from tradewind.plan.model import Cache, Container, ParameterInput, ParameterOutput
 
@@ -266,6 +267,58 @@ def test_the_pod_mutation_hook_is_applied(
     StepRun(command_step("true"), pod={"on_finish_action": "keep_pod"}).execute()
     (made,) = core_api.list_namespaced_pod(on_cluster).items
     assert made.metadata.labels["mutated"] == "yes"
+
+
+@pytest.mark.parametrize("by", ["hook", "callback"])
+def test_who_changes_a_pod_cannot_take_away_whose_it_is(
+    on_cluster: str, core_api: Any, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
+    from airflow.providers.cncf.kubernetes.operators import pod as provider
+
+    def change(pod: Any) -> None:
+        pod.metadata.labels = {"team": "a"}
+        pod.metadata.annotations = None
+        pod.metadata.name = "another"
+
+    class Callback(KubernetesPodOperatorCallback):  # type: ignore[misc]
+        @staticmethod
+        def on_pod_manifest_created(*, pod_request: Any, **_: Any) -> None:
+            change(pod_request)
+
+    pod: dict[str, Any] = {"on_finish_action": "keep_pod"}
+    if by == "hook":
+        monkeypatch.setattr(provider, "pod_mutation_hook", change)
+    else:
+        pod["callbacks"] = [Callback]
+    StepRun(command_step("true"), pod=pod).execute()
+    (made,) = core_api.list_namespaced_pod(on_cluster).items
+    identity = StepIdentity("dag", "run-1", "work")
+    assert made.metadata.name == identity.pod_name(1)
+    assert made.metadata.labels["team"] == "a"
+    assert identity.labels(1).items() <= made.metadata.labels.items()
+    assert run_of({"metadata": {"annotations": made.metadata.annotations}}) == ("dag", "run-1")
+
+
+@pytest.mark.parametrize("by", ["hook", "template"])
+def test_a_pod_goes_to_no_namespace_where_nobody_looks_for_it(
+    on_cluster: str, cluster: Any, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    from airflow.providers.cncf.kubernetes.operators import pod as provider
+
+    pod = {}
+    if by == "hook":
+        monkeypatch.setattr(
+            provider, "pod_mutation_hook", lambda pod: setattr(pod.metadata, "namespace", "other")
+        )
+    else:
+        monkeypatch.setenv("AIRFLOW__TRADEWIND__NAMESPACE", "")
+        pod = {"pod_template_dict": {"metadata": {"namespace": "other"}, "spec": {"containers": []}}}
+    cluster.requests(reset=True)
+    text = failure(StepRun(command_step("true"), pod=pod), AirflowFailException)
+    assert "pod_mutation_hook" in text
+    assert "'other'" in text
+    assert not [item for item in cluster.requests() if item["verb"] == "create"]
 
 
 # --- cache ------------------------------------------------------------------------------------------------
