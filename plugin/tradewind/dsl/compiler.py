@@ -87,7 +87,10 @@ def compile_trace(
     _check_workspace(trace, config)
     _check_passthroughs(trace)
     trace.check()
-    return _Compilation(trace, interface, edges).run(returned_channels, config)
+    try:
+        return _Compilation(trace, interface, edges).run(returned_channels, config)
+    except UnicodeEncodeError as error:
+        trace.fail(f"a text is not valid Unicode (half of a surrogate pair): {ascii(error.object)[:80]}")
 
 
 def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:

@@ -17,7 +17,7 @@ from tradewind.dsl.interface import Interface, read_interface
 from tradewind.dsl.placeholders import Placeholder, placeholder_for, render
 from tradewind.dsl.source import component_source
 from tradewind.dsl.task_config import TaskConfigField, TaskConfigPassthrough
-from tradewind.dsl.values import assign
+from tradewind.dsl.values import assign, text_problem
 from tradewind.errors import InvalidPipelineError, Problem
 
 __all__ = ["ContainerComponent", "ContainerSpec", "PythonComponent", "component", "container_component"]
@@ -121,8 +121,9 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
     if not any(rendered.values()):
         message = "command and args are both empty, and the image's own entry point is never used"
         problems.append(Problem(source, message, "say what to run"))
-    if any("\0" in text for texts in rendered.values() for text in texts):
-        problems.append(Problem(source, "its command line holds a NUL character"))
+    problem = next(filter(None, (text_problem(text) for texts in rendered.values() for text in texts)), None)
+    if problem:
+        problems.append(Problem(source, f"in its command line, {problem}"))
     if problems:
         raise InvalidPipelineError(source, problems)
     return ContainerComponent(interface, image, rendered["command"], rendered["args"], func)

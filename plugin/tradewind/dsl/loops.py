@@ -93,7 +93,7 @@ def item_channel(loop: ParallelFor, items: Any) -> ItemChannel:
         return _checked(trace, is_list, items, ItemChannel(loop, name, kind.inner or _UNKNOWN, items))
     if not isinstance(items, list | tuple) or not items:
         trace.fail(f"expects a list with at least one item, got {items!r}", part=loop.keyword)
-    if problem := json_problem(list(items)):
+    if problem := json_problem(list(items), as_text=True):
         trace.fail(f"the items cannot be used: {problem}", part=loop.keyword)
     first = items[0]
     kind = constant_kind(first) or _UNKNOWN

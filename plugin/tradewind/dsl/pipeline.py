@@ -13,6 +13,7 @@ from tradewind.dsl.channel import Channel
 from tradewind.dsl.interface import Interface, read_interface
 from tradewind.dsl.pipeline_config import PipelineConfig
 from tradewind.dsl.trace import Trace
+from tradewind.dsl.values import text_problem
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
 
@@ -85,6 +86,19 @@ def pipeline(
         place = f"pipeline '{name or func.__name__}'"
         remedy = "use up to 128 lower case letters, digits and dashes"
         raise InvalidPipelineError(place, [Problem(place, "this name is not allowed", remedy)])
+    given = {
+        "description": interface.description,
+        "display_name": display_name,
+        "pipeline_root": pipeline_root,
+    }
+    place = f"pipeline '{interface.name}'"
+    problems = [
+        Problem(f"{place}, {part}", problem)
+        for part, text in given.items()
+        if isinstance(text, str) and (problem := text_problem(text))
+    ]
+    if problems:
+        raise InvalidPipelineError(place, problems)
     trace = Trace(interface.name)
     with collection_paused(), trace.running():
         returned = func(

@@ -12,6 +12,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
 from tradewind.dsl.channel import Channel
 from tradewind.dsl.resources import Resources, cores, gigabytes
 from tradewind.dsl.trace import Scope, Trace
+from tradewind.dsl.values import text_problem
 
 if TYPE_CHECKING:
     from tradewind.dsl.base import BaseComponent
@@ -199,8 +200,8 @@ class PipelineTask:
             self._complain("set_env_variable()", f"{name!r} is not a name of an environment variable")
         elif not isinstance(value, str):
             self._complain(part, f"expects text, got a {type(value).__name__}", f"write {str(value)!r}")
-        elif "\0" in value:
-            self._complain(part, "holds a NUL character")
+        elif problem := text_problem(value):
+            self._complain(part, problem)
         else:
             self.env[name] = value
         return self
@@ -271,10 +272,12 @@ class PipelineTask:
         return self
 
     def _constant(self, part: str, text: Any) -> str:
+        problem = "expects constant text"
         if isinstance(text, str) and not self.trace.tokens_in(text):
-            return text
-        self._complain(part, "expects constant text")
-        return ""
+            problem = text_problem(text) or ""
+        if problem:
+            self._complain(part, problem)
+        return "" if problem else text
 
     def _has_container(self, part: str) -> bool:
         if not self.component.is_container:

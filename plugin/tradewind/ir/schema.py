@@ -258,8 +258,15 @@ def _any_value(value: Any, place: str) -> Iterator[Problem]:
     elif isinstance(value, list):
         for index, member in enumerate(value):
             yield from _any_value(member, f"{place}[{index}]")
-    elif isinstance(value, int | float) and not _finite(value):
-        yield Problem(place, f"must be a finite number, but is {kind_of(value)}")
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield Problem(place, "holds a NUL character, which no parameter can carry")
+    elif isinstance(value, int | float):
+        if not _finite(value):
+            yield Problem(place, f"must be a finite number, but is {kind_of(value)}")
+        elif isinstance(value, int) and int(float(value)) != value:
+            message = f"would be rounded, since the IR keeps numbers as doubles, but is {kind_of(value)}"
+            yield Problem(place, message, "write it as text")
 
 
 def _struct(value: Any, place: str) -> Iterator[Problem]:

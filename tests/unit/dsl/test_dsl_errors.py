@@ -8,6 +8,8 @@ import pytest
 
 from tradewind import dsl
 from tradewind.errors import FatalError, InvalidPipelineError, TradewindError
+from tradewind.plan import build
+from tradewind.plan.bindings import Constant
 
 
 @dsl.component
@@ -114,6 +116,14 @@ def test_numbers_without_json_form(value: float, message: str) -> None:
         ([{"a": [b"x"]}], "a bytes at [0]['a'][0] is not a JSON value"),
         ([{1: 2}], "the key 1 at [0] is not a string"),
         (["a\0b"], "the text at [0] holds a NUL character"),
+        ([{"a\0": 1}], "the text at [0]['a\\x00'] holds a NUL character"),
+        (["\ud800"], "the text at [0] is not valid Unicode (half of a surrogate pair)"),
+        (
+            [{"id": 2**53 + 1}],
+            "the integer 9007199254740993 at [0]['id'] would be rounded: the IR keeps numbers as doubles; "
+            "pass it as text",
+        ),
+        ([2**70], "the integer at [0] needs more than 64 bits; pass it as text"),
     ],
 )
 def test_constants_that_are_not_json(value: list[Any], message: str) -> None:
@@ -121,6 +131,56 @@ def test_constants_that_are_not_json(value: list[Any], message: str) -> None:
         look(data=make().output, tags=value)
 
     assert problems(churn) == {"pipeline 'churn', task 'look', argument 'tags'": message}
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**63) + 1, 10**400])
+def test_integers_that_would_be_rounded(value: int) -> None:
+    def churn(limit: int = value): ...
+
+    assert "the integer" in problems(churn)["pipeline 'churn', argument 'limit'"]
+
+    def calls():
+        train(rows=value)
+
+    with pytest.raises(InvalidPipelineError, match="task 'train', argument 'rows': the integer"):
+        dsl.pipeline(calls)
+
+
+def test_integers_that_arrive_as_they_are() -> None:
+    @dsl.pipeline
+    def churn():
+        train(rows=2**62)
+        with dsl.ParallelFor([2**53 + 1]) as rows:
+            train(rows=rows)
+
+    plan = build(dsl.compile(churn))
+    (loop,) = plan.loops.values()
+    assert plan.steps["train"].parameters["rows"].binding == Constant(2**62)
+    assert loop.items == Constant([2**53 + 1])
+
+
+def test_text_that_cannot_be_written_is_refused_with_its_place() -> None:
+    def churn():
+        train(rows=1).set_display_name("a\0b").set_env_variable("A", "\ud800")
+
+    assert problems(churn) == {
+        "pipeline 'churn', task 'train', set_display_name()": "the text holds a NUL character",
+        "pipeline 'churn', task 'train', environment variable 'A'": (
+            "the text is not valid Unicode (half of a surrogate pair)"
+        ),
+    }
+
+    def display():
+        train(rows=1)
+
+    with pytest.raises(InvalidPipelineError, match="pipeline 'display', display_name: the text is not valid"):
+        dsl.pipeline(display_name="\udcff")(display)
+
+    def image():
+        train(rows=1).set_container_image("\udcff")
+
+    with pytest.raises(InvalidPipelineError, match="pipeline 'image': a text is not valid Unicode"):
+        dsl.pipeline(image)
 
 
 def test_an_int_is_a_float_and_none_leaves_an_optional_input_out() -> None:

@@ -226,3 +226,21 @@ def test_without_libyaml_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch)
     fast = ir.loads(text)
     monkeypatch.delattr("yaml.cyaml")
     assert ir.loads(text).spec == fast.spec
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("9007199254740993", "would be rounded"),
+        ("[{a: 9007199254740993}]", "would be rounded"),
+        (r'"a\0b"', "holds a NUL character"),
+    ],
+)
+def test_a_constant_that_would_change_is_refused(written: str, said: str) -> None:
+    (problem,) = refusal(MINIMAL.replace("VALUE", written))
+    assert said in problem.message
+    assert problem.place.startswith("$.root.dag.tasks.echo.inputs.parameters.text.runtimeValue.constant")
+
+
+def test_a_large_integer_that_doubles_hold_is_kept() -> None:
+    assert constant(str(2**60)) == 2**60
