@@ -1,7 +1,8 @@
 """Every pipeline in `pipelines/`, compiled by the real KFP SDK and by us, gives the same document.
 
-Left out of the comparison: the name of the compiler and the shell code around Python components, which is in
-words of our own. What matters in that code (requirements, pip's options, the function's source) is compared.
+Left out of the comparison: the name of the compiler, the release of KFP that components install, and the
+shell code around Python components, which is in words of our own. What matters in that code (requirements,
+pip's options, the function's source) is compared.
 """
 
 from __future__ import annotations
@@ -105,4 +106,8 @@ def without_extraction(lines: list[str]) -> Iterator[str]:
 def installs(script: str) -> list[list[str]]:
     commands = [part for line in script.split("\n") for part in line.split("&&") if "pip install" in part]
     words = [shlex.split(command) for command in commands]
-    return [each[each.index("install") + 1 :] for each in words]
+    return [[without_release(word) for word in each[each.index("install") + 1 :]] for each in words]
+
+
+def without_release(requirement: str) -> str:
+    return "kfp" if requirement.startswith("kfp==") else requirement

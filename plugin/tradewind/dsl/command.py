@@ -19,7 +19,7 @@ __all__ = [
     "run_source_command",
 ]
 
-KFP_VERSION = "2.17.0"
+KFP_VERSION = "2.17.3"
 EXECUTOR_INPUT = "{{$}}"
 
 _ENSURE_PIP = """

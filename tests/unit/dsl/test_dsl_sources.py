@@ -128,7 +128,7 @@ def test_the_command_line_runs(tmp_path: Path) -> None:
     subprocess.run([*command_of(step), "--executor_input", "{}"], env=environment, check=True)
     lines = log.read_text().splitlines()
     assert lines[0] == "-m pip install --quiet --no-warn-script-location one"
-    assert "kfp==2.17.0" in lines[1]
+    assert "kfp==2.17.3" in lines[1]
     assert lines[2].startswith("-m kfp.dsl.executor_main --component_module_path ")
     assert lines[2].endswith("--executor_input {}")
     assert Path(f"{log}.source").read_text() == source_of(step)

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 __path__ += [path for entry in sys.path if os.path.isdir(path := os.path.join(entry, __name__))]
-__version__ = "2.17.0"
+__version__ = "2.17.3"
 
 TYPE_CHECK = True
 
