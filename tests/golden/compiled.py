@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tradewind import dsl
-from tradewind.ir import Pipeline
+from tradewind.ir import Pipeline, validate
 
 __all__ = ["DOCUMENTS", "PIPELINES", "PLANS", "compile_file", "translated"]
 
@@ -42,7 +42,10 @@ def compile_file(path: Path) -> Pipeline:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # old names are there to be tried
         defined = [value for value in vars(_load(path)).values() if isinstance(value, dsl.BaseComponent)]
-    return dsl.compile(defined[-1])
+    compiled = dsl.compile(defined[-1])
+    # The DSL refuses in its own words what does not fit together; what it compiles nothing looks at again.
+    validate(compiled)
+    return compiled
 
 
 def _load(path: Path) -> ModuleType:

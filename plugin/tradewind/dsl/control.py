@@ -10,7 +10,7 @@ import warnings
 from types import TracebackType
 from typing import Any
 
-from tradewind.dsl.channel import Channel, Formula, unwrap
+from tradewind.dsl.channel import Formula, unwrap
 from tradewind.dsl.loops import ItemChannel, LoopItem, item_channel
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Scope, Trace, current_trace
@@ -239,10 +239,6 @@ class ExitHandler(_Block):
             self.trace.fail(f"expects a task, got a {type(exit_task).__name__}", part=self.keyword)
         if self.trace.scope is not self.trace.root or exit_task.scope is not self.trace.root:
             self.trace.complain("can only be used on the pipeline's own level", part=self.keyword)
-        if exit_task.upstream or any(
-            isinstance(each, Channel) and each.producer for each in exit_task.inputs.values()
-        ):
-            self.trace.complain("is an exit task and cannot wait for others", task=exit_task.name)
         if exit_task in exit_task.scope.tasks:
             exit_task.scope.tasks.remove(exit_task)
         exit_task.exit_of = self

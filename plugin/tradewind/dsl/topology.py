@@ -42,16 +42,18 @@ def analyse(trace: Trace) -> Dependencies:
         _join(edges, scope, own_channels(scope), [])
         require_own(scope)
     for task in trace.tasks.values():
+        channels = list(channels_of(task))
         if task.exit_of is not None:
+            _check_exit_task(task, channels)
             edges[task.name] = {task.exit_of.name}
             continue
-        channels = list(channels_of(task))
         _join(edges, task, channels, task.upstream)
         for channel in (*channels, *_conditions_around(task.scope)):
             require(surfaced(channel, task.scope), task.scope)
         _check_final_status(task, edges)
+    exits = [task for task in trace.tasks.values() if task.exit_of is not None]
     for scope in scopes:
-        _check_cycles(scope, edges)
+        _check_cycles(scope, [*scope.tasks, *exits] if scope is trace.root else scope.tasks, edges)
     return edges
 
 
@@ -130,8 +132,21 @@ def _check_conditions(scope: Scope) -> None:
         scope.trace.complain(problem, part=f"{scope.keyword} '{scope.display_name or scope.name}'")
 
 
-def _check_cycles(scope: Scope, edges: Dependencies) -> None:
-    names = [*(inner.name for inner in scope.scopes), *(task.name for task in scope.tasks)]
+def _check_exit_task(task: PipelineTask, channels: list[Channel]) -> None:
+    awaited = [node.name for node in task.upstream] + [
+        c.full_name for c in channels if c.producer is not None
+    ]
+    if awaited:
+        task.trace.complain(
+            "is an exit task and cannot wait for others",
+            task=task.name,
+            part="after()" if task.upstream else "",
+            remedy=f"it starts when its dsl.ExitHandler has ended, without {', '.join(awaited)}",
+        )
+
+
+def _check_cycles(scope: Scope, tasks: list[PipelineTask], edges: Dependencies) -> None:
+    names = [*(inner.name for inner in scope.scopes), *(task.name for task in tasks)]
     graph = {name: edges.get(name, set()) for name in names}
     try:
         TopologicalSorter(graph).prepare()
@@ -140,7 +155,7 @@ def _check_cycles(scope: Scope, edges: Dependencies) -> None:
         scope.trace.complain(
             f"waits for itself: {' → '.join(cycle)}",
             task=cycle[0],
-            remedy="remove one of the .after() in the cycle",
+            remedy="remove one of the .after(), or one use of an output, in the cycle",
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec
 
+from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.ir.tasks import producers
 from tradewind.plan.model import ScopeKind
 
@@ -101,7 +102,7 @@ def grow(spec: PipelineSpec) -> Node:
 
 def _grow(node: Node, components: Mapping[str, ComponentSpec], place: str) -> None:
     upstream = {name: producers(task) for name, task in node.component.dag.tasks.items()}
-    for name in _in_order(upstream):
+    for name in _in_order(upstream, place):
         task = node.component.dag.tasks[name]
         child = Node(
             id=f"{node.id}.{name}" if node.id else name,
@@ -124,8 +125,12 @@ def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((1, int(piece[:30]), piece) if piece.isdecimal() else (0, 0, piece) for piece in pieces)
 
 
-def _in_order(upstream: Mapping[str, set[str]]) -> Iterator[str]:
-    """Topological order; among those that could come next, by name."""
+def _in_order(upstream: Mapping[str, set[str]], place: str) -> Iterator[str]:
+    """Topological order; among those that could come next, by name.
+
+    Raises:
+        InvalidPipelineError: some wait for one another, and would be left out.
+    """
     downstream: dict[str, list[str]] = {name: [] for name in upstream}
     waiting = {name: len(names) for name, names in upstream.items()}
     for name, names in upstream.items():
@@ -140,3 +145,6 @@ def _in_order(upstream: Mapping[str, set[str]]) -> Iterator[str]:
             waiting[follower] -= 1
             if not waiting[follower]:
                 heapq.heappush(ready, (sort_key(follower), follower))
+    if left := sorted(name for name, count in waiting.items() if count):
+        message = f"these tasks wait for one another: {', '.join(left)}"
+        raise InvalidPipelineError("the pipeline", [Problem(f"{place}.dag.tasks", message)])

@@ -18,6 +18,11 @@ def step(x: int = 1, s: str = "") -> int:
 
 
 @dsl.component
+def name() -> str:
+    return "name"
+
+
+@dsl.component
 def make() -> dsl.Dataset:
     return dsl.Dataset()
 
@@ -333,12 +338,71 @@ def test_exit_tasks_wait_for_nothing() -> None:
         with dsl.If(n > 1), dsl.ExitHandler(end):
             step()
 
-    assert problems(waits) == {
-        "pipeline 'churn', task 'step-2'": "is an exit task and cannot wait for others"
-    }
+    def told_later():
+        first, last = step(), step()
+        with dsl.ExitHandler(last):
+            step()
+        last.after(first)
+
+    def in_settings():
+        last = step()
+        last.set_memory_limit(f"{name().output}").set_container_image(name().output)
+        with dsl.ExitHandler(last):
+            step()
+
+    refusal = "is an exit task and cannot wait for others"
+    assert problems(waits) == {"pipeline 'churn', task 'step-2'": refusal}
+    assert problems(told_later) == {"pipeline 'churn', task 'step-2', after()": refusal}
+    assert problems(in_settings) == {"pipeline 'churn', task 'step'": refusal}
     assert problems(nested) == {
         "pipeline 'churn', dsl.ExitHandler": "can only be used on the pipeline's own level"
     }
+
+
+def test_nothing_that_an_exit_task_comes_after_waits_for_it() -> None:
+    def by_output():
+        last = step()
+        with dsl.ExitHandler(last):
+            step(x=last.output)
+
+    def by_order():
+        last = step()
+        with dsl.ExitHandler(last):
+            step().after(last)
+
+    def by_condition():
+        last = step()
+        with dsl.ExitHandler(last), dsl.If(last.output == 1):
+            step()
+
+    def by_another_task():
+        last, other = step(), step()
+        with dsl.ExitHandler(last):
+            step(x=other.output)
+        other.after(last)
+
+    def by_another_handler():
+        last, other = step(), step()
+        with dsl.ExitHandler(last):
+            step().after(other)
+        with dsl.ExitHandler(other):
+            step().after(last)
+
+    for function in (by_output, by_order, by_condition, by_another_task, by_another_handler):
+        ((place, message),) = problems(function).items()
+        assert place.startswith("pipeline 'churn', task '")
+        assert message.startswith("waits for itself: ")
+        assert {"step", "exit-handler-1"} <= set(message.removeprefix("waits for itself: ").split(" → "))
+
+
+def test_others_may_come_after_an_exit_task() -> None:
+    def churn():
+        last = step()
+        with dsl.ExitHandler(last):
+            step()
+        step(x=last.output)
+
+    assert root_of(churn)["step-3"].dependent_tasks == ["step"]
 
 
 def test_empty_blocks_and_blocks_outside_of_pipelines() -> None:

@@ -138,3 +138,12 @@ def test_everything_is_told_at_once() -> None:
         }
     )
     assert len(told) == 3
+
+
+def test_tasks_that_wait_for_one_another_are_never_left_out() -> None:
+    pipeline = document({}, {name: {"componentRef": {"name": "comp-step"}} for name in "abc"})
+    tasks = pipeline.spec.components["comp-body"].dag.tasks
+    tasks["b"].dependent_tasks.append("c")
+    tasks["c"].dependent_tasks.append("b")
+    with pytest.raises(InvalidPipelineError, match=r"comp-body\.dag\.tasks: these .* one another: b, c"):
+        plan.build(pipeline)
