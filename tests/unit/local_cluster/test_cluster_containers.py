@@ -61,6 +61,19 @@ def run(cluster: Cluster, body: dict[str, Any]) -> str:
     return text
 
 
+def test_references_are_to_the_containers_own_variables(isolated: Cluster) -> None:
+    """HOME, PATH and HOSTNAME come from the image and the runtime, of which Kubernetes knows nothing."""
+    body = sh_pod("references", 'printf "%s|" "$HERE" "$LATER" "$1"')
+    container = body["spec"]["containers"][0]
+    container["command"] += ["sh", "$(HOME) $(A) $(HOSTNAME)"]
+    container["env"] = [
+        {"name": "HERE", "value": "$(HOME):$(PATH):$(A)"},
+        {"name": "A", "value": "1"},
+        {"name": "LATER", "value": "$(A)"},
+    ]
+    assert run(isolated, body) == "$(HOME):$(PATH):$(A)|1|$(HOME) 1 $(HOSTNAME)|"
+
+
 def test_the_python_is_bare(isolated: Cluster) -> None:
     script = (
         "import importlib.util, json, sys; "

@@ -76,6 +76,10 @@ def test_it_says_what_it_does_not_isolate(steady: Cluster) -> None:
     assert "no security boundary" in text
 
 
+def test_the_token_is_not_shown(steady: Cluster) -> None:
+    assert steady.token not in repr(steady)
+
+
 def test_a_token_is_needed(steady: Cluster) -> None:
     cluster = steady
     settings = client.Configuration()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Cluster:
 
     home: Path
     url: str
-    token: str
+    token: str = field(repr=False)
     pid: int
 
     @property

@@ -88,8 +88,9 @@ class ManifestMaker:
         }
         if self.isolation == "paths":
             initial["TMPDIR"] = f"{files}/tmp"
-        variables = container_variables(container, pod, lookup, initial)
-        argv = [expand(word, variables) for word in _words(container)]
+        own = container_variables(container, pod, lookup)
+        argv = [expand(word, own) for word in _words(container)]
+        variables = initial | own
         directory = container.get("workingDir") or initial["HOME"]
         if self.isolation == "paths":
             mapping = _PathMapping(mounts)
@@ -157,7 +158,7 @@ class ManifestMaker:
             source, read_only = volumes[mount["name"]]
             part = mount.get("subPath") or ""
             if mount.get("subPathExpr"):
-                part = expand(mount["subPathExpr"], container_variables(container, pod, lookup, {}))
+                part = expand(mount["subPathExpr"], container_variables(container, pod, lookup))
             if part:
                 source = os.path.join(source, part)
                 if not os.path.exists(source):

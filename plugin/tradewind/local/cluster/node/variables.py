@@ -35,17 +35,14 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def container_variables(
-    container: Mapping[str, Any], pod: Mapping[str, Any], lookup: Lookup, initial: Mapping[str, str]
+    container: Mapping[str, Any], pod: Mapping[str, Any], lookup: Lookup
 ) -> dict[str, str]:
-    """All variables of a container, in Kubernetes' order of precedence: host, envFrom, env.
-
-    Args:
-        initial: what the node gives to every container.
+    """The variables of a container itself: envFrom, then env. References are to earlier ones of these alone.
 
     Raises:
         MissingSource: with the kubelet's words.
     """
-    variables = dict(initial)
+    variables: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         variables |= _from_source(source, lookup)
     for variable in container.get("env") or []:
