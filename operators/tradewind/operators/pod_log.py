@@ -7,8 +7,9 @@ formatter), the worker that goes on after the trigger shows the log instead.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
@@ -42,6 +43,7 @@ class PodLog:
         self._operator = operator
         self._author = author
         self._call_back = call_back
+        self._warned: set[str] = set()
 
     @property
     def wanted(self) -> list[str] | Literal["all"]:
@@ -71,19 +73,28 @@ class PodLog:
         return own or operator._progress_callback is not None or operator.log_formatter is not None
 
     def show(self, container: str, line: str) -> None:
-        """Show a line."""
+        """Show a line, whatever the author's code makes of it."""
         operator = self._operator
+        text = line if self.bare in (None, container) else f"[{container}] {line}"
         if operator.log_formatter is not None:
-            text = operator.log_formatter(container, line)
-        else:
-            text = line if self.bare in (None, container) else f"[{container}] {line}"
+            with self._warning("log_formatter", "lines are shown as they are"):
+                text = operator.log_formatter(container, line)
         operator.log.info("%s", text)
-        try:
-            if operator._progress_callback is not None:
+        if operator._progress_callback is not None:
+            with self._warning("progress_callback", "the log goes on"):
                 operator._progress_callback(line)
+        with self._warning("progress_callback of the callbacks", "the log goes on"):
+            self._call_back("progress_callback", line=line, container_name=container, timestamp=None)
+
+    @contextlib.contextmanager
+    def _warning(self, name: str, instead: str) -> Iterator[None]:
+        """Keep an error of the author's code from the log; say so once, not for every line."""
+        try:
+            yield
         except Exception:
-            operator.log.exception("progress_callback failed")
-        self._call_back("progress_callback", line=line, container_name=container, timestamp=None)
+            if name not in self._warned:
+                self._warned.add(name)
+                self._operator.log.warning("%s failed, %s", name, instead, exc_info=True)
 
     def show_left(self, pods: Pods, pod: Pod, left: Shown) -> tuple[str, ...]:
         """Show what a trigger has left of the logs of a pod that has ended; returns the last lines of the
