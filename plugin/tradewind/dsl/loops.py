@@ -42,6 +42,10 @@ class FieldChannel(Channel):
         self.field = field
 
     @property
+    def full_name(self) -> str:
+        return f"{self.item.full_name}-subvar-{self.field}"
+
+    @property
     def selector(self) -> str:
         return f'parseJson(string_value)["{self.field}"]'
 

@@ -6,12 +6,14 @@ an output of it. Names and order are KFP's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tradewind.dsl.channel import Channel, injected_name
 from tradewind.dsl.control import Branch, ParallelFor
 from tradewind.dsl.loops import Collected, FieldChannel, ItemChannel, OneOf
-from tradewind.dsl.trace import Node, Scope
+from tradewind.dsl.trace import Names, Node, Scope, Trace
 
-__all__ = ["outermost", "own_channels", "require", "require_own", "surfaced"]
+__all__ = ["outermost", "own_channels", "require", "require_own", "surfaced", "tell_items_apart"]
 
 
 def outermost(node: Node, scope: Scope) -> Node:
@@ -29,6 +31,28 @@ def own_channels(scope: Scope) -> list[Channel]:
     if isinstance(scope, Branch):
         return [channel for condition in scope.conditions for channel in condition.channels()]
     return []
+
+
+def tell_items_apart(trace: Trace, uses: Iterable[tuple[Channel, Scope]]) -> None:
+    """Give items names of their own where KFP's would take the place of the item of a loop around.
+
+    The items of nested loops over the same list have the same name. That is left as KFP has it where only the
+    inner one is used inside.
+    """
+    items = [each.item.full_name for each in trace.root.descendants() if isinstance(each, ParallelFor)]
+    if len(set(items)) == len(items):
+        return
+    names = Names()
+    for name in set(items):
+        names.claim(name)
+    for channel, scope in uses:
+        item = channel.item if isinstance(channel, FieldChannel) else channel
+        if not isinstance(item, ItemChannel):
+            continue
+        path = scope.path()
+        for between in path[path.index(item.loop) + 1 :] if item.loop in path else ():
+            if isinstance(between, ParallelFor) and between.item.full_name == item.full_name:
+                between.item.name += names.claim(item.full_name).removeprefix(item.full_name)
 
 
 def require_own(scope: Scope) -> None:

@@ -15,7 +15,7 @@ from tradewind.dsl.channel import Channel, with_tokens
 from tradewind.dsl.control import Branch
 from tradewind.dsl.loops import Collected, FieldChannel, ItemChannel
 from tradewind.dsl.platform import references
-from tradewind.dsl.scoping import outermost, own_channels, require, require_own, surfaced
+from tradewind.dsl.scoping import outermost, own_channels, require, require_own, surfaced, tell_items_apart
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Node, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
@@ -37,6 +37,7 @@ def analyse(trace: Trace) -> Dependencies:
     """
     edges: Dependencies = {}
     scopes = list(trace.root.descendants())
+    tell_items_apart(trace, _uses(trace, scopes))
     for scope in scopes:
         _check_conditions(scope)
         _join(edges, scope, own_channels(scope), [])
@@ -55,6 +56,15 @@ def analyse(trace: Trace) -> Dependencies:
     for scope in scopes:
         _check_cycles(scope, [*scope.tasks, *exits] if scope is trace.root else scope.tasks, edges)
     return edges
+
+
+def _uses(trace: Trace, scopes: list[Scope]) -> Iterator[tuple[Channel, Scope]]:
+    """What is used by tasks and blocks, and in which scope."""
+    for scope in scopes:
+        if scope.scope is not None:
+            yield from ((channel, scope.scope) for channel in own_channels(scope))
+    for task in trace.tasks.values():
+        yield from ((channel, task.scope) for channel in channels_of(task))
 
 
 def channels_of(task: PipelineTask) -> Iterator[Channel]:

@@ -108,7 +108,7 @@ class Trace:
         self._names = Names()
         self._scope_serial = 0
         self._tokens: dict[int, Channel] = {}
-        self._token_numbers: dict[str, int] = {}
+        self._token_numbers: dict[Channel, int] = {}
         switch = os.environ.get("KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT", "").strip().lower()
         self.caching = switch not in {"1", "true", "t", "yes", "y", "on"}
 
@@ -161,7 +161,7 @@ class Trace:
 
     def token(self, channel: Channel) -> str:
         """What stands for a channel within text."""
-        number = self._token_numbers.setdefault(channel.full_name, len(self._token_numbers))
+        number = self._token_numbers.setdefault(channel, len(self._token_numbers))
         self._tokens[number] = channel
         return f"{{{{channel:{self.serial}:{number}}}}}"
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from tradewind import dsl
+from tradewind import dsl, ir, plan
 from tradewind.errors import FatalError, InvalidPipelineError
+from tradewind.plan.bindings import Binding, LoopItem, Selected, Template
 from tradewind.plan.conditions import holds
+from tradewind.plan.model import Plan, Step
 
 
 @dsl.component
@@ -45,6 +47,18 @@ def problems(function: Any) -> dict[str, str]:
 
 def root_of(function: Any) -> Any:
     return dsl.compile(dsl.pipeline(function)).spec.root.dag.tasks
+
+
+def plan_of(pipeline: Any) -> Plan:
+    compiled = dsl.compile(pipeline)
+    ir.validate(compiled)
+    return plan.build(compiled)
+
+
+def inputs_of(step: Step) -> list[Binding]:
+    """What goes into the text that the step's input `s` is."""
+    binding = step.parameters["s"].binding
+    return list(binding.inputs.values()) if isinstance(binding, Template) else []
 
 
 def component_of(function: Any, name: str) -> Any:
@@ -281,6 +295,60 @@ def test_items_have_their_types() -> None:
     assert problems(churn) == {
         "pipeline 'churn', task 'step', argument 'x'": "expects int, got str 'names-loop-item'"
     }
+
+
+def test_items_of_nested_loops_over_one_list_are_told_apart() -> None:
+    @dsl.pipeline
+    def churn(names: list[str], tables: list[dict[str, str]]):
+        with dsl.ParallelFor(names) as outer, dsl.ParallelFor(names) as inner:
+            step(s=inner)
+            step(s=outer)
+            step(s=f"{outer} {inner}")
+            with dsl.If(outer == inner):
+                step(s="alike")
+        with dsl.ParallelFor(tables) as outer, dsl.ParallelFor(tables) as inner:
+            step(s=f"{outer.a} {inner.a}")
+
+    steps = plan_of(churn).steps
+    loop = "for-loop-1.for-loop-2"
+    inner, outer = LoopItem(loop), LoopItem("for-loop-1")
+    assert steps[f"{loop}.step"].parameters["s"].binding == inner
+    assert steps[f"{loop}.step-2"].parameters["s"].binding == outer
+    assert set(inputs_of(steps[f"{loop}.step-3"])) == {inner, outer}
+    (guard,) = steps[f"{loop}.condition-3.step-4"].precondition.guards
+    assert set(guard.inputs.values()) == {inner, outer}
+    loop = "for-loop-4.for-loop-5"
+    fields = {Selected(LoopItem(loop), ("a",)), Selected(LoopItem("for-loop-4"), ("a",))}
+    assert set(inputs_of(steps[f"{loop}.step-5"])) == fields
+
+
+def test_names_of_items_are_kfp_s_where_the_outer_one_is_not_used_inside() -> None:
+    def churn(names: list[str]):
+        with dsl.ParallelFor(names) as outer:
+            step(s=outer)
+            with dsl.ParallelFor(names) as inner:
+                step(s=inner)
+
+    (loop,) = (task for task in root_of(churn).values())
+    inner = component_of(churn, loop.component_ref.name).dag.tasks["for-loop-2"]
+    assert inner.parameter_iterator.item_input == loop.parameter_iterator.item_input
+
+
+def test_items_of_loops_side_by_side_over_one_list_stay_in_their_loops() -> None:
+    @dsl.pipeline
+    def churn(names: list[str], n: int = 1):
+        with dsl.ParallelFor(names) as one:
+            step(s=f"{one}!")
+        with dsl.If(n == 1), dsl.ParallelFor(names) as other:
+            step(s=f"{other}!")
+        with dsl.ExitHandler(step()):
+            with dsl.If(n == 1):
+                step()
+            with dsl.Else(), dsl.ParallelFor(names) as third:
+                step(s=f"{third}!")
+
+    for each in plan_of(churn).steps.values():
+        assert inputs_of(each) == ([LoopItem(each.loop)] if each.loop else [])
 
 
 def test_collected_is_for_values_of_loops() -> None:
