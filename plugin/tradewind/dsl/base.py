@@ -13,6 +13,7 @@ from tradewind.dsl.trace import Trace, current_trace
 from tradewind.dsl.types import ArtifactKind
 from tradewind.errors import FatalError
 from tradewind.ir import Pipeline
+from tradewind.ir.executors import ContainerSpec, ImporterSpec
 
 __all__ = ["BaseComponent"]
 
@@ -42,6 +43,21 @@ class BaseComponent:
     def required_inputs(self) -> list[str]:
         """Inputs that every call must give."""
         return [entry.name for entry in self.interface.inputs.values() if not entry.optional]
+
+    @property
+    def component_spec(self) -> ComponentSpec:
+        """As the IR has it (KFP's SDK has classes of its own here). Never to be changed."""
+        return self.proto
+
+    @property
+    def container_spec(self) -> ContainerSpec | None:
+        """The container, as the IR has it; None: there is none."""
+        return None
+
+    @property
+    def importer_spec(self) -> ImporterSpec | None:
+        """What an importer imports, as the IR has it; None: it is none."""
+        return None
 
     @property
     def pipeline_spec(self) -> PipelineSpec:

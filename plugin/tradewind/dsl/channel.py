@@ -7,9 +7,13 @@ KFP's placeholder and which makes the value an additional input of the task.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tradewind.dsl.types import Kind
@@ -28,6 +32,8 @@ __all__ = [
     "unwrap",
     "with_tokens",
 ]
+
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 TOKEN = re.compile(r"\{\{channel:(\d+):(\d+)\}\}")
 
@@ -56,12 +62,20 @@ class Comparable:
     __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
-        _refuse_truth(f"'{unwrap(self).full_name}'")
+        channel: Channel = unwrap(self)
+        channel.trace.fail(
+            f"'{channel.full_name}' has no truth value at compile time: a Python `if` would always take the"
+            " same branch",
+            part=_line(),
+            remedy="use `with dsl.If(...):`",
+        )
 
     def __iter__(self) -> Iterator[Any]:
-        raise FatalError(
-            f"'{unwrap(self).full_name}' cannot be looped over in Python: only a run knows its items.",
-            remedy="Use `with dsl.ParallelFor(...) as item:`.",
+        channel: Channel = unwrap(self)
+        channel.trace.fail(
+            f"'{channel.full_name}' cannot be looped over in Python: only a run knows its items",
+            part=_line(),
+            remedy="use `with dsl.ParallelFor(...) as item:`",
         )
 
 
@@ -126,10 +140,12 @@ class Formula:
         return self.negation()
 
     def __bool__(self) -> NoReturn:
-        raise FatalError(
-            f"A comparison with '{self.channels()[0].full_name}' has no truth value at compile time: Python's"
-            " `if`, `and`, `or` and `not` would always decide the same.",
-            remedy="Use `with dsl.If(...):`, and & | ~, each comparison in parentheses: (a == 1) & (b > 2).",
+        channel = self.channels()[0]
+        channel.trace.fail(
+            f"a comparison with '{channel.full_name}' has no truth value at compile time: Python's `if`,"
+            " `and`, `or` and `not` would always decide the same",
+            part=_line(),
+            remedy="use `with dsl.If(...):`, and & | ~, each comparison in parentheses: (a == 1) & (b > 2)",
         )
 
     def comparisons(self) -> Iterator[Comparison]:
@@ -200,11 +216,12 @@ def unwrap(value: Any) -> Any:
     return value._channel if isinstance(value, Facade) else value
 
 
-def _refuse_truth(what: str) -> NoReturn:
-    raise FatalError(
-        f"{what} has no truth value at compile time: a Python `if` would always take the same branch.",
-        remedy="Use `with dsl.If(...):`.",
-    )
+def _line() -> str:
+    """The line of the user's code that is being run."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}" if frame is not None else ""
 
 
 def injected_name(channel: Channel) -> str:

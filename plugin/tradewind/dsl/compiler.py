@@ -86,6 +86,7 @@ def compile_trace(
     edges = topology.analyse(trace)
     _check_workspace(trace, config)
     _check_passthroughs(trace)
+    _check_resources(trace)
     trace.check()
     try:
         return _Compilation(trace, interface, edges).run(returned_channels, config)
@@ -106,6 +107,12 @@ def _check_workspace(trace: Trace, config: PipelineConfig | None) -> None:
                 task=task.name,
                 remedy="@dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig('1Gi')))",
             )
+
+
+def _check_resources(trace: Trace) -> None:
+    for task in trace.tasks.values():
+        for problem in task.resources.contradictions():
+            trace.complain(problem, task=task.name, part="resources")
 
 
 def _check_passthroughs(trace: Trace) -> None:

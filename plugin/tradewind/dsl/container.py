@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
 from tradewind.dsl import command
@@ -19,6 +20,7 @@ from tradewind.dsl.source import component_source
 from tradewind.dsl.task_config import TaskConfigField, TaskConfigPassthrough
 from tradewind.dsl.values import assign, text_problem
 from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.ir import executors
 
 __all__ = ["ContainerComponent", "ContainerSpec", "PythonComponent", "component", "container_component"]
 
@@ -67,6 +69,11 @@ class ContainerComponent(BaseComponent):
         self.container = Value()
         parts = {"image": image, "command": list(command), "args": list(args)}
         assign(self.container, {name: part for name, part in parts.items() if part})
+
+    @property
+    def container_spec(self) -> executors.ContainerSpec:
+        content = executors.plain(self.container)
+        return json_format.ParseDict(content, executors.ContainerSpec())
 
 
 class PythonComponent(ContainerComponent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
 from tradewind.dsl.base import BaseComponent
@@ -16,6 +17,7 @@ from tradewind.dsl.trace import current_trace
 from tradewind.dsl.types import STRING, ArtifactKind, artifact_kind
 from tradewind.dsl.values import assign, json_problem
 from tradewind.errors import FatalError
+from tradewind.ir.executors import ImporterSpec, plain
 from tradewind.runtime.artifacts import Artifact
 
 __all__ = ["ImporterComponent", "importer"]
@@ -33,6 +35,10 @@ class ImporterComponent(BaseComponent):
     def __init__(self, interface: Interface, importer: Value) -> None:
         super().__init__(interface)
         self.importer = importer
+
+    @property
+    def importer_spec(self) -> ImporterSpec:
+        return json_format.ParseDict(plain(self.importer), ImporterSpec())
 
 
 def importer(

@@ -7,6 +7,8 @@ a number (`cpuLimit: 0.5`; memory in 10^9 bytes). Both are written; we ourselves
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 __all__ = ["Resources", "cores", "gigabytes"]
@@ -35,6 +37,14 @@ class Resources:
         """Name and text of everything that is set."""
         pairs = ((name, getattr(self, name)) for name in self.__slots__)
         return [(name, text) for name, text in pairs if text]
+
+    def contradictions(self) -> Iterator[str]:
+        """Requests above their limits: Kubernetes refuses the pod."""
+        for kind, amount in (("cpu", cores), ("memory", gigabytes)):
+            request, limit = getattr(self, f"{kind}_request"), getattr(self, f"{kind}_limit")
+            with suppress(ValueError):  # not set, or known at run time only
+                if amount(request) > amount(limit):
+                    yield f"the {kind} request {request!r} is above the limit {limit!r}"
 
 
 def cores(text: str) -> float:

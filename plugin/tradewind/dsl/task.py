@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineTaskSpec
+from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec, PlatformSpec
 
 from tradewind.dsl.channel import Channel
 from tradewind.dsl.resources import Resources, cores, gigabytes
 from tradewind.dsl.trace import Scope, Trace
 from tradewind.dsl.values import text_problem
+from tradewind.errors import InvalidPipelineError, Problem
 
 if TYPE_CHECKING:
     from tradewind.dsl.base import BaseComponent
+    from tradewind.ir.executors import ContainerSpec, ImporterSpec
 
 __all__ = ["PipelineTask", "Retry"]
 
@@ -106,6 +109,43 @@ class PipelineTask:
         return next(iter(self._outputs.values()))
 
     @property
+    def component_spec(self) -> ComponentSpec:
+        """The component, as the IR has it."""
+        return self.component.component_spec
+
+    @property
+    def container_spec(self) -> ContainerSpec | None:
+        """The component's container, as the IR has it, without this task's settings; None: it has none."""
+        return self.component.container_spec
+
+    @property
+    def importer_spec(self) -> ImporterSpec | None:
+        """What an importer imports, as the IR has it; None: it is none."""
+        return self.component.importer_spec
+
+    @property
+    def pipeline_spec(self) -> PipelineSpec | None:
+        """The IR of a pipeline; None: the task is of a single component."""
+        return None if self._is_primitive else self.component.pipeline_spec
+
+    @property
+    def platform_spec(self) -> PlatformSpec:
+        """What only one platform knows of a pipeline.
+
+        Raises:
+            InvalidPipelineError: the task is of a single component.
+        """
+        if self._is_primitive:
+            place = f"pipeline '{self.trace.pipeline}', task '{self.name}'"
+            problem = Problem(place, "only tasks of pipelines have a platform_spec", "use platform_config")
+            raise InvalidPipelineError(place, [problem])
+        return self.component.platform_spec
+
+    @property
+    def _is_primitive(self) -> bool:
+        return not self.component.component_spec.HasField("dag")
+
+    @property
     def dependent_tasks(self) -> list[str]:
         """Names of the tasks given to `after`."""
         return [node.name for node in self.upstream]
@@ -177,10 +217,13 @@ class PipelineTask:
         try:
             if not isinstance(num_retries, int) or num_retries < 0:
                 raise ValueError(f"num_retries is a number from 0 up, not {num_retries!r}")
+            factor = 2.0 if backoff_factor is None else backoff_factor
+            if not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+                raise ValueError(f"backoff_factor is a number from 0 up, not {factor!r}")
             self.retry = Retry(
                 num_retries,
                 _seconds(backoff_duration or "0s"),
-                float(backoff_factor or 2.0),
+                float(factor or 2.0),
                 _seconds(backoff_max_duration or "3600s"),
             )
         except ValueError as error:

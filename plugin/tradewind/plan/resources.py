@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from decimal import Decimal
 
 from tradewind.plan.model import Resources
 
 __all__ = ["image_problem", "resource_problems"]
 
 _QUANTITY = re.compile(r"(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
+_POWERS = {unit: power for power, unit in enumerate("num", -3)} | {"": 0, "K": 1}
+_POWERS |= {unit: power for power, unit in enumerate("kMGTPE", 1)}
 _COUNT = re.compile(r"\d+")
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -41,6 +44,19 @@ def resource_problems(resources: Resources) -> Iterator[str]:
         elif not _QUANTITY.fullmatch(value):
             example = "500m or 2" if item.name.startswith("cpu") else "512Mi or 4G"
             yield f"{words} {value!r} is no quantity, such as {example}"
+    for kind in ("cpu", "memory"):
+        request, limit = getattr(resources, f"{kind}_request"), getattr(resources, f"{kind}_limit")
+        if _QUANTITY.fullmatch(request) and _QUANTITY.fullmatch(limit) and _amount(request) > _amount(limit):
+            yield f"{kind} request {request!r} is above the limit {limit!r}"
+
+
+def _amount(quantity: str) -> Decimal:
+    match = _QUANTITY.fullmatch(quantity)
+    assert match is not None
+    number, unit = Decimal(match[1]), match[2] or ""
+    if unit[-1:].isdigit():
+        return Decimal(match[0])  # with an exponent
+    return number * Decimal(1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]]
 
 
 def image_problem(image: str) -> str:

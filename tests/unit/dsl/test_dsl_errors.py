@@ -387,6 +387,50 @@ def test_resources_are_quantities(method: str, argument: object) -> None:
     assert list(problems(churn)) == [f"pipeline 'churn', task 'train', {method}()"]
 
 
+def test_a_request_is_not_above_its_limit() -> None:
+    def churn(memory: str = "1G"):
+        train(rows=1).set_memory_request("4G").set_memory_limit("2G")
+        train(rows=1).set_cpu_limit("500m").set_cpu_request("1")
+        train(rows=1).set_memory_request("4G").set_memory_limit(memory)
+
+    assert problems(churn) == {
+        "pipeline 'churn', task 'train', resources": "the memory request '4G' is above the limit '2G'",
+        "pipeline 'churn', task 'train-2', resources": "the cpu request '1' is above the limit '500m'",
+    }
+
+
+@pytest.mark.parametrize("factor", [-1, float("nan"), float("inf"), "2"])
+def test_waits_between_tries_grow(factor: Any) -> None:
+    def churn():
+        train(rows=1).set_retry(2, backoff_factor=factor)
+
+    said = f"backoff_factor is a number from 0 up, not {factor!r}"
+    assert problems(churn) == {"pipeline 'churn', task 'train', set_retry()": said}
+
+
+def test_python_s_own_control_flow_is_refused_with_its_line() -> None:
+    def branching():
+        if train(rows=1).output == 1:
+            train(rows=2)
+
+    def asking(rows: int):
+        assert rows
+
+    def looping():
+        for _ in train(rows=1).output:
+            pass
+
+    for function, offset, said in (
+        (branching, 1, "a comparison with 'train-Output' has no truth value"),
+        (asking, 1, "'rows' has no truth value"),
+        (looping, 1, "'train-Output' cannot be looped over"),
+    ):
+        line = function.__code__.co_firstlineno + offset
+        (place,) = problems(function)
+        assert place == f"pipeline 'churn', test_dsl_errors.py, line {line}"
+        assert said in problems(function)[place]
+
+
 def test_names_and_keys_are_constant() -> None:
     def churn(text: str):
         train(rows=1).set_display_name(text).set_caching_options(True, cache_key=f"{text}")

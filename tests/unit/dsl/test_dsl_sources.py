@@ -150,3 +150,32 @@ def test_components_keep_what_they_were_made_of() -> None:
     assert isinstance(pipeline_function, dsl.GraphComponent)
     assert pipeline_function.required_inputs == []
     assert pipeline_function.pipeline_spec.pipeline_info.description == "What it does."
+
+
+def test_the_ir_of_tasks_and_components() -> None:
+    @dsl.container_component
+    def say(text: str) -> dsl.ContainerSpec:
+        return dsl.ContainerSpec("alpine", ["echo", text])
+
+    assert list(say.component_spec.input_definitions.parameters) == ["text"]
+    tasks = []
+
+    @dsl.pipeline
+    def inner():
+        say(text="a")
+
+    @dsl.pipeline
+    def outer():
+        tasks.extend([say(text="b"), dsl.importer("s3://a", dsl.Model), inner()])
+        with pytest.raises(ValueError, match="task 'say': only tasks of pipelines have a platform_spec"):
+            _ = tasks[0].platform_spec
+
+    command, importer, nested = tasks
+    assert command.component_spec == say.component_spec
+    assert list(command.container_spec.command) == ["echo", "{{$.inputs.parameters['text']}}"]
+    assert importer.importer_spec.type_schema.schema_title == "system.Model"
+    assert nested.pipeline_spec == inner.pipeline_spec
+    assert not nested.platform_spec.platforms
+    assert [task.pipeline_spec for task in (command, importer)] == [None, None]
+    assert [task.container_spec for task in (importer, nested)] == [None, None]
+    assert [task.importer_spec for task in (command, nested)] == [None, None]

@@ -287,15 +287,15 @@ def test_numbers_are_what_they_were(kind: str, written: Any, value: Any) -> None
 
 def test_resources_of_older_sdks() -> None:
     resources = {
-        "cpuLimit": 0.5,
-        "cpuRequest": 2,
+        "cpuLimit": 2,
+        "cpuRequest": 0.5,
         "memoryLimit": 1.5,
         "memoryRequest": 1,
         "accelerator": {"type": "nvidia.com/gpu", "count": "2"},
     }
     made = build(dag(a=task("step")), {"step": component()}, {"resources": resources})
     assert made.steps["a"].container is not None
-    assert made.steps["a"].container.resources == Resources("2", "0.5", "1G", "1.5G", "nvidia.com/gpu", "2")
+    assert made.steps["a"].container.resources == Resources("0.5", "2", "1G", "1.5G", "nvidia.com/gpu", "2")
 
 
 def test_the_same_component_twice_and_natural_order() -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from tradewind import dsl, ir, plan
 from tradewind.errors import InvalidPipelineError
-from tradewind.plan.resources import image_problem
+from tradewind.plan.resources import image_problem, resource_problems
 from tradewind.plan.run_config import RunConfig, Workspace
 from tradewind.plan.task_config import TaskConfig
 
@@ -186,6 +186,23 @@ def test_resources_that_kubernetes_does_not_have_are_refused() -> None:
         "$.deploymentSpec.executors.exec-work-3.container.resources.accelerator",
     )
     assert "'NVIDIA_TESLA_K80' is no name of a resource" in kind.message
+
+
+@pytest.mark.parametrize(
+    ("request_", "limit", "fits"),
+    [
+        ("4G", "2G", False),
+        ("1Gi", "1G", False),
+        ("1000m", "1", True),
+        ("2e3", "2k", True),
+        ("1E", "1Ei", True),
+    ],
+)
+def test_a_request_is_not_above_its_limit(request_: str, limit: str, fits: bool) -> None:
+    for kind in ("cpu", "memory"):
+        resources = plan.Resources(**{f"{kind}_request": request_, f"{kind}_limit": limit})
+        said = "".join(resource_problems(resources))
+        assert said == ("" if fits else f"{kind} request {request_!r} is above the limit {limit!r}")
 
 
 @pytest.mark.parametrize(

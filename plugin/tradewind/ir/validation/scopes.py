@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, DagOutputsSpec, DagSpec, PipelineTaskSpec
@@ -56,6 +57,8 @@ def _task(name: str, task: PipelineTaskSpec, dag: DagSpec, place: str) -> Iterat
             yield Problem(where, f"there is no task {upstream!r}", choices(dag.tasks, upstream))
     if task.retry_policy.max_retry_count < 0:
         yield Problem(f"{place}.retryPolicy.maxRetryCount", "is negative")
+    if not 0 <= task.retry_policy.backoff_factor < math.inf:
+        yield Problem(f"{place}.retryPolicy.backoffFactor", "is no number from 0 up")
     for field, duration in task.retry_policy.ListFields():
         if field.name.endswith("duration") and (duration.seconds < 0 or duration.nanos < 0):
             yield Problem(f"{place}.retryPolicy.{field.json_name}", "is negative")
