@@ -1,9 +1,10 @@
 """A compiled file becomes a `Pipeline`, or one error that lists everything wrong with it.
 
 Three stages, each of which reports all that it finds before the next one starts: text to objects
-(`document`), objects to messages (`schema`), and what the messages mean together (`validation`). Files that
-are something else altogether, though made by KFP too (an Argo workflow of version 1, a Vertex AI job, a
-component of version 1), are told apart here, because a list of unknown fields would help nobody.
+(`document`), objects to messages (`schema`), and what the messages mean together (`validation`). Only unknown
+fields keep nobody from reading on: they are reported with what is wrong in the rest. Files that are something
+else altogether, though made by KFP too (an Argo workflow of version 1, a Vertex AI job, a component of
+version 1), are told apart here, because a list of unknown fields would help nobody.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def loads(text: str, *, source: str = "<text>", checked: bool = True) -> Pipelin
     if second is not None:
         misfits = chain(misfits, schema.check(PlatformSpec.DESCRIPTOR, second, "$platform"))
     found = at_most(chain(problems, misfits))
-    if found:
+    if found and not (checked and all(map(schema.is_unknown_field, found))):
         raise InvalidPipelineError(source, found)
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
@@ -69,12 +70,21 @@ def loads(text: str, *, source: str = "<text>", checked: bool = True) -> Pipelin
         return pipeline
     deployment = first.get("deploymentSpec", first.get("deployment_spec")) or {}
     try:
+        _validate(pipeline, deployment)
+    except InvalidPipelineError as error:
+        raise InvalidPipelineError(source, at_most(chain(found, error.problems))) from None
+    if found:
+        raise InvalidPipelineError(source, found)
+    return pipeline
+
+
+def _validate(pipeline: Pipeline, deployment: Mapping[str, Any]) -> None:
+    try:
         validate(pipeline, deployment, fits_schema=True)
     except InvalidPipelineError:
-        if not restore_items(spec):
+        if not restore_items(pipeline.spec):
             raise
         validate(pipeline, deployment, fits_schema=True)
-    return pipeline
 
 
 def _read_file(path: Path, name: str) -> str:
@@ -150,7 +160,7 @@ def _stranger(content: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _parse(content: dict[str, Any], message: _Message, source: str) -> _Message:
     try:
-        return json_format.ParseDict(content, message)
+        return json_format.ParseDict(content, message, ignore_unknown_fields=True)  # `schema` has named them
     except (json_format.ParseError, ValueError, TypeError, RecursionError) as error:
         # `schema` found nothing, protobuf does: say it in protobuf's words rather than not at all.
         raise InvalidPipelineError(source, [Problem("$", f"does not fit KFP's schema: {error}")]) from error

@@ -20,11 +20,12 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig
 
 from tradewind.errors import Problem
 
-__all__ = ["check", "kind_of", "step_into"]
+__all__ = ["check", "is_unknown_field", "kind_of", "step_into"]
 
 Check = Callable[[Any, str], Iterator[Problem]]
 
 _DURATION = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,9})?s\Z")
+_UNKNOWN = "unknown field of"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _INTEGER_BITS = {
     FieldDescriptor.CPPTYPE_INT32: 31,
@@ -41,6 +42,11 @@ def check(descriptor: Descriptor, value: Any, place: str = "$") -> Iterator[Prob
         place: path of the value in its document.
     """
     return _message(descriptor)(value, place)
+
+
+def is_unknown_field(problem: Problem) -> bool:
+    """Whether a problem leaves all that is known of a document readable."""
+    return problem.message.startswith(_UNKNOWN)
 
 
 def step_into(place: str, key: str) -> str:
@@ -123,7 +129,7 @@ def _unknown(descriptor: Descriptor, key: str, place: str) -> Problem:
     names = [field.json_name for field in descriptor.fields]
     close = difflib.get_close_matches(key[:100], names, n=1)
     remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(names)) or 'none'}"
-    return Problem(step_into(place, key), f"unknown field of {descriptor.name}", remedy)
+    return Problem(step_into(place, key), f"{_UNKNOWN} {descriptor.name}", remedy)
 
 
 def _is(field: FieldDescriptor, name: str) -> bool:

@@ -20,9 +20,10 @@ from tradewind.errors import Problem
 from tradewind.ir.executors import ContainerSpec, ExecutorSpec, plain
 from tradewind.ir.pipeline import Pipeline
 from tradewind.ir.schema import step_into
+from tradewind.ir.validation.bindings import choices
 from tradewind.plan.control import control_problems
 from tradewind.plan.model import Resources
-from tradewind.plan.placeholders import has_placeholders, of_no_input
+from tradewind.plan.placeholders import has_placeholders, input_names, of_no_input
 from tradewind.plan.platform import platform_problems
 from tradewind.plan.resources import resource_problems
 from tradewind.plan.run_config_reader import run_config_problems
@@ -73,18 +74,24 @@ def _component(
             where = step_into(f"{place}.dag.tasks", name)
             used = components[task.component_ref.name]
             yield from control_problems(task, used, where)
-            yield from _constants(task, f"{where}.inputs.parameters")
+            yield from _constants(task, used, f"{where}.inputs.parameters")
             if task.caching_options.cache_key and used.HasField("dag"):
                 message = "a cache key is for one component, and this is a pipeline of several"
                 yield Problem(f"{where}.cachingOptions.cacheKey", message, "set it on the tasks inside")
 
 
-def _constants(task: PipelineTaskSpec, place: str) -> Iterator[Problem]:
+def _constants(task: PipelineTaskSpec, used: ComponentSpec, place: str) -> Iterator[Problem]:
     for name, given in sorted(task.inputs.parameters.items()):
-        for placeholder in of_no_input(plain(given.runtime_value.constant)):
+        constant = plain(given.runtime_value.constant)
+        where = f"{step_into(place, name)}.runtimeValue.constant"
+        for placeholder in of_no_input(constant):
             message = f"the placeholder {placeholder} has no value in a task's input"
             remedy = "use it in the command of a component; a function can have an output path as argument"
-            yield Problem(f"{step_into(place, name)}.runtimeValue.constant", message, remedy)
+            yield Problem(where, message, remedy)
+        for wanted in sorted(input_names(constant)):
+            if wanted not in task.inputs.parameters and wanted not in used.input_definitions.parameters:
+                message = f"a placeholder asks for input parameter {wanted!r}, which the task does not have"
+                yield Problem(where, message, choices(task.inputs.parameters, wanted))
 
 
 def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:

@@ -350,6 +350,24 @@ def test_a_small_file_with_billions_of_steps_is_refused_quickly() -> None:
     assert time.process_time() - start < 5
 
 
+def test_an_unknown_field_hides_nothing_else() -> None:
+    def spoil(document: dict[str, Any]) -> None:
+        document["root"]["dag"]["taskz"] = {}
+        document["deploymentSpec"]["executors"]["exec-any"]["container"]["imagePullPolicy"] = "Always"
+        tasks(document)["more"] = task("comp-load", rows="many") | {"retryPolicy": {"backoffFactor": -1}}
+
+    assert {problem.place: problem.message for problem in problems(spoil)} == {
+        "$.root.dag.taskz": "unknown field of DagSpec",
+        "$.deploymentSpec.executors.exec-any.container.imagePullPolicy": (
+            "unknown field of PipelineContainerSpec"
+        ),
+        "$.root.dag.tasks.more.retryPolicy.backoffFactor": "is no number from 0 up",
+        "$.root.dag.tasks.more.inputs.parameters.rows.runtimeValue.constant": (
+            "must be NUMBER_INTEGER, but is the text 'many'"
+        ),
+    }
+
+
 def test_thousands_of_faults_are_cut_short() -> None:
     def spoil(document: dict[str, Any]) -> None:
         for index in range(2000):

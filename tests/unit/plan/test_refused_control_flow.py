@@ -85,6 +85,13 @@ def test_placeholders_that_no_input_can_hold(placeholder: str) -> None:
     assert told == {place: f"the placeholder {placeholder} has no value in a task's input"}
 
 
+def test_a_placeholder_of_an_input_that_there_is_not() -> None:
+    given = {"runtimeValue": {"constant": "{{$.inputs.parameters['nope']}}"}}
+    told = problems({"inputs": {"parameters": {"n": given}}})
+    place = f"{TASK}.inputs.parameters.n.runtimeValue.constant"
+    assert told == {place: "a placeholder asks for input parameter 'nope', which the task does not have"}
+
+
 @pytest.mark.parametrize(
     ("task", "place", "words"),
     [
