@@ -1,12 +1,14 @@
 """Lines of a container's log as the API server sends them: each with the time at which the node wrote it.
 
 A stream may break anywhere and be opened again, which sends the last second once more. The cursor knows how
-far the log was passed on, so that nothing is lost and nothing comes twice. Pure data, no requests: followers
-in threads and in an event loop share it.
+far the log was passed on, so that nothing is lost and nothing comes twice. Lines count in the order in which
+they come, which need not be that of their times: stdout overtakes stderr, and a node's clock may be set back.
+Pure data, no requests: followers in threads and in an event loop share it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,11 @@ from datetime import UTC, datetime, timedelta
 __all__ = ["LogCursor", "LogLine", "Splitter", "Stamps"]
 
 LONGEST_LINE = 1 << 20
+MOST_COUNTED = 50
+"""Times of which it is known how many lines bear them: equal ones are close to one another."""
+
 _MICROSECOND = timedelta(microseconds=1)
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +50,39 @@ class LogCursor:
 
     def __init__(self, stamp: str = "", nth: int = 0) -> None:
         self.since: str | None = stamp or None
-        self._time = _sortable(stamp.encode())
-        self._same = nth  # lines passed on that bear the last time stamp
-        self._skip = 0
+        self._last = self._newest = _sortable(stamp.encode())
+        self._counts = {self._last: nth}  # lines passed on, by time
+        self._missing = 0  # lines with the last time that the stream has yet to send once more
 
     def restart(self) -> None:
-        """A new stream begins, which sends the last second once more."""
-        self._skip = self._same
+        """A new stream begins, which sends what was passed on since `since` once more."""
+        self._missing = self._counts[self._last]
 
     def accept(self, line: bytes) -> LogLine | None:
         """Return the line; None for one that was passed on before."""
         stamp, _, text = line.partition(b" ")
+        if not _TIME.match(stamp):  # a kubelet's own words about a log that it cannot read
+            return LogLine(_shown(line), self.since or "", self._counts[self._last])
         time = _sortable(stamp)
-        if time < self._time:
+        if self._missing and self._was_passed_on(time):
             return None
-        if time > self._time:
-            self._time, self._same, self._skip = time, 0, 0
-            self.since = stamp.decode("ascii", errors="replace")
-        elif self._skip > 0:
-            self._skip -= 1
-            return None
-        self._same += 1
-        return LogLine(_shown(text), self.since or "", self._same)
+        if len(self._counts) > MOST_COUNTED:
+            self._counts = {self._last: self._counts[self._last]}
+        self._counts[time] = self._counts.get(time, 0) + 1
+        self._last, self._newest = time, max(time, self._newest)
+        self.since = stamp.decode("ascii", errors="replace")
+        return LogLine(_shown(text), self.since, self._counts[time])
+
+    def _was_passed_on(self, time: bytes) -> bool:
+        """Say of a line at the beginning of a stream whether it comes before what is new: up to the last line
+        that was passed on, or where that is gone (a node keeps so much of a log), before anything newer.
+        """
+        if time > self._newest:
+            self._missing = 0
+            return False
+        if time == self._last:
+            self._missing -= 1
+        return True
 
 
 class Splitter:

@@ -8,21 +8,23 @@ where logs are read, in the triggerer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from tradewind.cluster.log_lines import LogCursor, LogLine, Splitter
+from tradewind.cluster.log_retries import LogRetries
 from tradewind.cluster.logs import PAUSE_SECONDS, TAIL_LINES
 from tradewind.cluster.pods import CONNECT_SECONDS, Pods
-from tradewind.cluster.refusals import DOUBT_SECONDS
+from tradewind.cluster.refusals import RefusedError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
-    from kubernetes.client import Configuration
+    from kubernetes.client import ApiClient, Configuration
 
 __all__ = ["LogSession", "LogStream"]
 
@@ -38,6 +40,23 @@ OPENED_EVERY_SECONDS = 0.005
 are being opened: the answer of a silent container's log begins with its first line.)"""
 
 
+@dataclass
+class _Connections:
+    """Those with the certificates of one client.
+
+    Attributes:
+        client: of `Pods`.
+        session: aiohttp's.
+        arguments: of each request, beyond address and headers.
+        readers: who reads from them now.
+    """
+
+    client: ApiClient
+    session: ClientSession
+    arguments: dict[str, Any]
+    readers: int = 0
+
+
 class LogSession:
     """Connections to one cluster, shared by all streams of an event loop. An asynchronous context manager.
 
@@ -48,8 +67,7 @@ class LogSession:
     def __init__(self, pods: Pods) -> None:
         self._pods = pods
         self._users = 0
-        self._session: ClientSession | None = None
-        self._proxy: dict[str, Any] = {}
+        self._connections: _Connections | None = None
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -58,9 +76,9 @@ class LogSession:
 
     async def __aexit__(self, *_: object) -> None:
         self._users -= 1
-        if self._users == 0 and self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        if self._users == 0 and self._connections is not None:
+            connections, self._connections = self._connections, None
+            await connections.session.close()
 
     @property
     def idle(self) -> bool:
@@ -75,41 +93,66 @@ class LogSession:
         follow: bool,
         since: str | None,
         take: Callable[[bytes], Awaitable[None]],
-    ) -> int:
-        """Pass on what one request for a log gives; returns the HTTP status, 200 when the log was whole.
+    ) -> None:
+        """Pass on what one request for a log gives, until the server ends it.
 
         Raises:
-            aiohttp.ClientError, OSError, TimeoutError: as they come; the caller repeats.
+            RefusedError, aiohttp.ClientError, OSError, TimeoutError: as they come; the caller repeats.
         """
         from aiohttp import ClientTimeout
 
-        # In a thread: credentials may come from a file or a program.
-        url, headers = await asyncio.to_thread(
-            self._pods.log_address, pod, container, follow=follow, since=since
-        )
-        async with self._opening:
-            session = await self._connected()
-            await asyncio.sleep(OPENED_EVERY_SECONDS)
         timeout = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
-        async with session.get(url, headers=headers, timeout=timeout, **self._proxy) as response:
+        async with (
+            self._opened(pod, container, follow=follow, since=since) as (connections, url, headers),
+            connections.session.get(
+                url, headers=headers, timeout=timeout, **connections.arguments
+            ) as response,
+        ):
+            if response.status == 401:
+                await self._pods.threads.run(self._pods.renew_client, connections.client)
             if response.status != 200:
-                return response.status
+                raise RefusedError(
+                    response.status,
+                    response.reason or "",
+                    await response.read(),
+                    response.headers.get("Retry-After"),
+                )
             async for chunk in response.content.iter_any():
                 await take(chunk)
-        return 200
 
-    def renew(self) -> None:
-        """Use new credentials from now on: these have expired."""
-        self._pods.renew_client()
+    @contextlib.asynccontextmanager
+    async def _opened(
+        self, pod: str, container: str, *, follow: bool, since: str | None
+    ) -> AsyncIterator[tuple[_Connections, str, dict[str, str]]]:
+        """Give connections, URL and headers for one reader; the connections of a client that was renewed go
+        with their last.
+        """
+        async with self._opening:
+            # In a thread: credentials may come from a file or a program.
+            url, headers, client = await self._pods.threads.run(
+                self._pods.log_address, pod, container, follow=follow, since=since
+            )
+            connections = self._connections
+            if connections is None or connections.client is not client:
+                if connections is not None and not connections.readers:
+                    await connections.session.close()
+                connections = self._connections = _connections(client)
+            await asyncio.sleep(OPENED_EVERY_SECONDS)
+        connections.readers += 1
+        try:
+            yield connections, url, headers
+        finally:
+            connections.readers -= 1
+            if connections is not self._connections and not connections.readers:
+                await connections.session.close()
 
-    async def _connected(self) -> ClientSession:
-        if self._session is None:
-            from aiohttp import ClientSession, TCPConnector
 
-            configuration = await asyncio.to_thread(self._pods.client_configuration)
-            self._proxy = _proxy(configuration)
-            self._session = ClientSession(connector=TCPConnector(limit=0, ssl=_tls(configuration)))
-        return self._session
+def _connections(client: ApiClient) -> _Connections:
+    from aiohttp import ClientSession, TCPConnector
+
+    configuration = client.configuration
+    session = ClientSession(connector=TCPConnector(limit=0, ssl=_tls(configuration)))
+    return _Connections(client, session, _proxy(configuration))
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:
@@ -166,58 +209,59 @@ class LogStream:
         self._sink = sink
         self._room = room
         self._cursor = LogCursor()
+        self._retries = LogRetries(pod)
         self._ended = asyncio.Event()
-        self._reading: asyncio.Future[int] | None = None
+        self._failed = False
+        self._reading: asyncio.Future[None] | None = None
         self._task = asyncio.create_task(self._run(), name=f"log-{pod}-{container}")
 
     async def finish(self, seconds: float) -> bool:
         """Say that the container has ended, and wait until its whole log has been passed on.
 
         Returns:
-            False when that took longer than `seconds`; the rest is then given up.
+            False when that took longer than `seconds`, and when the sink failed; the rest is then given up.
         """
         self._ended.set()
         done, _ = await asyncio.wait({self._task}, timeout=seconds / 2)
         if not done and self._reading is not None:
             self._reading.cancel()  # a connection that died silently: what is missing is read by another one
             done, _ = await asyncio.wait({self._task}, timeout=seconds / 2)
-        if done:
-            self._task.result()
-        return bool(done)
+        return bool(done) and not self._failed
 
     def abandon(self) -> None:
         """Stop reading, whatever is still to come."""
         self._task.cancel()
 
     async def _run(self) -> None:
-        refused_at = 0.0
+        try:
+            await self._read_on()
+        except Exception:  # noqa: BLE001 - `finish` says so
+            self._failed = True
+            _log.exception("The log of %s is read no further", self._pod)
+
+    async def _read_on(self) -> None:
+        from aiohttp import ClientError
+
         while True:
             self._cursor.restart()
             ended = self._ended.is_set()
-            status = await self._read(follow=not ended)
-            if status == 200 and (ended or await self._ends_soon()):
-                return
-            if status == 404:
-                return
-            if status != 200:
-                await self._ends_soon()
-                if status == 401:
-                    self._session.renew()
-                elif status == 403:
-                    # Also what a server says that has just been started and knows no Roles yet.
-                    refused_at = refused_at or time.monotonic()
-                    if time.monotonic() - refused_at > DOUBT_SECONDS:
-                        _log.warning("The log of %s cannot be read: HTTP %s", self._pod, status)
-                        return
-                    await asyncio.sleep(PAUSE_SECONDS)
+            try:
+                await self._read(follow=not ended)
+            except (RefusedError, ClientError, OSError, TimeoutError) as error:
+                pause = self._retries.pause(error)
+                if pause is None:
+                    return
+                await asyncio.sleep(pause)
+            else:
+                if ended or await self._ends_soon():
+                    return
 
-    async def _read(self, *, follow: bool) -> int:
-        """Read one stream; 0 when it broke."""
-        from aiohttp import ClientError
-
+    async def _read(self, *, follow: bool) -> None:
+        """Read one stream, until the server ends it as it should."""
         splitter = Splitter()
 
         async def take(chunk: bytes) -> None:
+            self._retries.restore()
             self._pass_on(splitter.feed(chunk))
             await asyncio.sleep(0)  # a log that floods must not keep the others from theirs
             await self._room()
@@ -233,17 +277,12 @@ class LogStream:
         )
         try:
             await asyncio.wait({self._reading})
-            if self._reading.cancelled():
-                return 0
-            status = self._reading.result()
-        except (ClientError, OSError, TimeoutError) as error:
-            _log.debug("The log stream of %s broke: %r", self._pod, error)
-            return 0
         finally:
             self._reading.cancel()
-        if status == 200:
-            self._pass_on(splitter.end())
-        return status
+        if self._reading.cancelled():
+            raise TimeoutError("the container has ended, and its log has not")
+        self._reading.result()
+        self._pass_on(splitter.end())
 
     def _pass_on(self, lines: Iterable[bytes]) -> None:
         for line in lines:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from urllib3.exceptions import HTTPError
 
 from tradewind.cluster.log_lines import LogCursor, Splitter
-from tradewind.cluster.refusals import Doubt, RefusedError
+from tradewind.cluster.log_retries import LogRetries
+from tradewind.cluster.refusals import RefusedError
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -60,8 +61,9 @@ class LogFollower:
         self._pod = pod
         self._sink = sink
         self._ended = threading.Event()
-        self._abandoned = False
-        self._doubt = Doubt()
+        self._abandoned = threading.Event()
+        self._failed = False
+        self._retries = LogRetries(pod)
         self._cursor = cursor or LogCursor()
         self._response: BaseHTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"log-{pod}-{container}", daemon=True)
@@ -74,7 +76,7 @@ class LogFollower:
         """Say that the container has ended, and wait until its whole log has been passed on.
 
         Returns:
-            False when that took longer than `seconds`; the rest is then given up.
+            False when that took longer than `seconds`, and when the sink failed; the rest is then given up.
         """
         self._ended.set()
         self._thread.join(seconds / 2)
@@ -82,13 +84,13 @@ class LogFollower:
             self._interrupt()  # a connection that died silently: what is missing is read by another one
             self._thread.join(seconds / 2)
         if not self._thread.is_alive():
-            return True
+            return not self._failed
         self.abandon()
         return False
 
     def abandon(self) -> None:
         """Stop reading, whatever is still to come."""
-        self._abandoned = True
+        self._abandoned.set()
         self._ended.set()
         self._interrupt()
 
@@ -97,52 +99,55 @@ class LogFollower:
         # before 2.3) is left to end with the process, the thread is a daemon.
         shutdown = getattr(self._response, "shutdown", None)
         if shutdown is not None:
-            with contextlib.suppress(ValueError, OSError):
+            with contextlib.suppress(ValueError, OSError, RuntimeError):  # the last: it is no longer ours
                 shutdown()
 
     def _run(self) -> None:
-        # Whether the container had ended before this connection was opened: what it sends is then all there
-        # is.
-        while not self._abandoned:
-            self._cursor.restart()
-            ended = self._ended.is_set()
-            whole = self._read(follow=not ended)
-            if whole and (ended or self._ended.wait(PAUSE_SECONDS)):
-                return
-            if not whole and not self._abandoned:
-                self._ended.wait(PAUSE_SECONDS)
+        try:
+            self._read_on()
+        except Exception:  # noqa: BLE001 - `finish` says so
+            self._failed = True
+            _log.exception("The log of %s is read no further", self._pod)
 
-    def _read(self, *, follow: bool) -> bool:
-        """Read one stream; True when the server ended it as it should."""
+    def _read_on(self) -> None:
+        while not self._abandoned.is_set():
+            self._cursor.restart()
+            # Whether the container had ended before this connection was opened: what it sends is then all
+            # there is.
+            ended = self._ended.is_set()
+            try:
+                self._read(follow=not ended)
+            except _BrokenError as broken:
+                pause = self._retries.pause(broken.error)
+                if pause is None:
+                    return
+                self._abandoned.wait(pause)
+            else:
+                if ended or self._ended.wait(PAUSE_SECONDS):
+                    return
+
+    def _read(self, *, follow: bool) -> None:
+        """Read one stream, until the server ends it as it should."""
+        splitter = Splitter()
+        for chunk in self._chunks(follow=follow):
+            self._retries.restore()
+            self._pass_on(splitter.feed(chunk))
+        self._pass_on(splitter.end())
+
+    def _chunks(self, *, follow: bool) -> Iterator[bytes]:
+        """Yield what one stream sends; what is raised here is not the sink's."""
         try:
             self._response = self._pods.log(
                 self._pod, self.container, follow=follow, since=self._cursor.since
             )
-            splitter = Splitter()
-            for chunk in self._response.stream(amt=1 << 16, decode_content=True):
-                self._pass_on(splitter.feed(chunk))
-            self._pass_on(splitter.end())
-        except RefusedError as error:
-            if error.status == 404:
-                self._abandoned = True
-            elif error.status == 401:
-                self._pods.renew_client()
-            elif error.status != 400 and not error.transient and not self._doubt.covers(error):
-                # 400: the container is not there yet.
-                _log.warning("The log of %s cannot be read: %s", self._pod, error)
-                self._abandoned = True
-            return False
-        except (HTTPError, OSError, ValueError, AttributeError) as error:
+            yield from self._response.stream(amt=1 << 16, decode_content=True)
+        except (RefusedError, HTTPError, OSError, ValueError, AttributeError) as error:
             # ValueError and AttributeError: what urllib3 may raise when `abandon` takes the socket away.
-            if not self._abandoned:
-                _log.debug("The log stream of %s broke: %s", self._pod, error)
-            self._doubt.server_was_away()
-            return False
+            raise _BrokenError(error) from error
         finally:
             if self._response is not None:
+                self._response.close()
                 self._response.release_conn()
-        self._doubt = Doubt()
-        return True
 
     def _pass_on(self, lines: Iterator[bytes]) -> None:
         for line in lines:
@@ -150,3 +155,11 @@ class LogFollower:
             if accepted is not None:
                 self.tail.append(accepted.text)
                 self._sink(accepted.text)
+
+
+class _BrokenError(Exception):
+    """A stream was refused, or broke off."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error

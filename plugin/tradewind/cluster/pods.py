@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,10 +22,11 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
 from tradewind.cluster.refusals import Doubt, MissingError, RefusedError, refusal
+from tradewind.cluster.threads import Threads
 from tradewind.errors import TradewindError, UnreachableError
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient, Configuration, CoreV1Api
+    from kubernetes.client import ApiClient, CoreV1Api
     from urllib3 import BaseHTTPResponse
 
 __all__ = ["Pod", "Pods"]
@@ -42,7 +45,11 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
+RENEWAL_SECONDS = 1.0
+"""Between two renewals of the client: a thousand logs whose token has expired are refused at once."""
+
 LOG_SILENCE_SECONDS = 300.0
+WATCH_SILENCE_SECONDS = 10.0  # beyond the time at which the server should have ended the watch
 PAGE_SIZE = 100
 _CONTENT_TYPE = {"POST": "application/json", "PATCH": "application/merge-patch+json"}
 
@@ -55,6 +62,10 @@ class Pods:
         namespace: where the pods are.
         budget_seconds: how long a request is repeated while the API server is away.
         create_budget_seconds: the same for creating a pod. Shorter, because nothing is lost yet.
+
+    Attributes:
+        threads: for who must not wait for an answer, as an event loop.
+        away_at: when the API server last gave no answer; monotonic.
     """
 
     resource = "pods"
@@ -72,8 +83,13 @@ class Pods:
         self._create_budget_seconds = (
             CREATE_BUDGET_SECONDS if create_budget_seconds is None else create_budget_seconds
         )
+        self.threads = Threads(f"pods-{namespace}")
+        self.away_at = -math.inf
         self._new_client = client
         self._client: CoreV1Api | None = None
+        self._client_lock = threading.Lock()
+        self._renewed_at = -math.inf
+        self._let_in = False
 
     def create(self, manifest: Mapping[str, Any]) -> Pod:
         """Create a pod.
@@ -85,12 +101,17 @@ class Pods:
         """
         return self._json("POST", body=manifest, budget_seconds=self._create_budget_seconds)
 
-    def get(self, name: str) -> Pod | None:
+    def get(self, name: str, *, budget_seconds: float | None = None) -> Pod | None:
         """Return a pod, None when there is none of that name."""
         try:
-            return self._json("GET", name)
+            return self._json("GET", name, budget_seconds=budget_seconds)
         except MissingError:
             return None
+
+    def again(self, pod: Pod, *, budget_seconds: float | None = None) -> Pod | None:
+        """Return a pod as it is now; None when it is gone, even if another one has its name."""
+        found = self.get(pod["metadata"]["name"], budget_seconds=budget_seconds)
+        return found if found is not None and found["metadata"]["uid"] == pod["metadata"]["uid"] else None
 
     def select(self, selector: str) -> list[Pod]:
         """Return the pods that a label selector selects."""
@@ -168,7 +189,7 @@ class Pods:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(max(1, round(seconds))),
         }
-        return self._send("GET", query=query, seconds=(CONNECT_SECONDS, seconds + 10))
+        return self._send("GET", query=query, seconds=(CONNECT_SECONDS, seconds + WATCH_SILENCE_SECONDS))
 
     def log(self, name: str, container: str, *, follow: bool, since: str | None = None) -> BaseHTTPResponse:
         """Open a container's log, once; every line begins with its time stamp.
@@ -188,15 +209,14 @@ class Pods:
 
     def log_address(
         self, name: str, container: str, *, follow: bool, since: str | None = None
-    ) -> tuple[str, dict[str, str]]:
-        """Return URL and headers of the request that `log` makes, for whoever makes it by other means."""
+    ) -> tuple[str, dict[str, str], ApiClient]:
+        """Return URL and headers of the request that `log` makes, for whoever makes it by other means.
+
+        The client is the one whose credentials they hold; its certificates and proxy belong to the request.
+        """
         api = self._api()
         query = _log_query(container, follow=follow, since=since)
-        return self._url(api, f"{name}/log", "pods", query), self._headers(api)
-
-    def client_configuration(self) -> Configuration:
-        """Return the client's configuration: the API server's address, certificates, proxy."""
-        return self._api().configuration
+        return self._url(api, f"{name}/log", "pods", query), self._headers(api), api
 
     def _json(
         self,
@@ -220,9 +240,17 @@ class Pods:
 
         return self.repeat(once, f"{method} {kind} {path}", budget_seconds)
 
-    def renew_client(self) -> None:
-        """Make a new client for the next request: the credentials of this one have expired."""
-        self._client = None
+    def renew_client(self, refused: ApiClient) -> None:
+        """Make a new client for the next request: the credentials of this one have expired.
+
+        Args:
+            refused: the client that the server did not know. Of many who were refused with it, one renews it.
+        """
+        with self._client_lock:
+            now = time.monotonic()
+            current = self._client is not None and self._client.api_client is refused
+            if current and now - self._renewed_at >= RENEWAL_SECONDS:
+                self._client, self._renewed_at = None, now
 
     def repeat(self, call: Callable[[], T], what: str, budget_seconds: float | None = None) -> T:
         """Call until it succeeds, is refused for good, or the budget is used up.
@@ -238,8 +266,6 @@ class Pods:
             try:
                 return call()
             except RefusedError as error:
-                if error.status == 401:
-                    self.renew_client()
                 if not error.transient and not doubt.covers(error):
                     raise refusal(error, what, self.namespace) from None
                 reason, wait = str(error), error.retry_after or pause
@@ -270,27 +296,45 @@ class Pods:
         if body is not None:
             headers["Content-Type"] = _CONTENT_TYPE[method]
         url = self._url(api, path, kind, query)
-        response = api.rest_client.pool_manager.request(
-            method,
-            url,
-            body=None if body is None else json.dumps(body),
-            headers=headers,
-            timeout=Timeout(connect=seconds[0], read=seconds[1]),
-            retries=False,
-            preload_content=False,
-        )
+        try:
+            response = api.rest_client.pool_manager.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body),
+                headers=headers,
+                timeout=Timeout(connect=seconds[0], read=seconds[1]),
+                retries=False,
+                preload_content=False,
+            )
+        except (HTTPError, OSError):
+            self.away_at = time.monotonic()
+            raise
         if response.status >= 300:
             payload = response.data
             response.release_conn()
-            raise RefusedError(
-                response.status, response.reason or "", payload, response.headers.get("Retry-After")
-            )
+            raise self._refused(api, response, payload)
+        self._let_in = True
         return response  # type: ignore[no-any-return]
 
+    def _refused(self, api: ApiClient, response: BaseHTTPResponse, payload: bytes) -> RefusedError:
+        unknown = response.status == 401
+        if unknown:
+            self.renew_client(api)
+        elif response.status >= 500:  # a proxy may stand before a server that is away
+            self.away_at = time.monotonic()
+        return RefusedError(
+            response.status,
+            response.reason or "",
+            payload,
+            response.headers.get("Retry-After"),
+            forgotten=unknown and self._let_in,
+        )
+
     def _api(self) -> ApiClient:
-        if self._client is None:
-            self._client = self._new_client()
-        return self._client.api_client
+        with self._client_lock:
+            if self._client is None:
+                self._client = self._new_client()
+            return self._client.api_client
 
     def _headers(self, api: ApiClient) -> dict[str, str]:
         headers = {**api.default_headers, "Accept": "application/json", "User-Agent": "tradewind"}

@@ -18,8 +18,8 @@ _RIGHTS = {
 }
 
 
-DOUBT_SECONDS = 2.0
-DOUBT_AFTER_OUTAGE_SECONDS = 30.0
+DOUBT_SECONDS = 5.0
+LONG_DOUBT_SECONDS = 30.0
 
 
 class RefusedError(Exception):
@@ -29,14 +29,24 @@ class RefusedError(Exception):
         status: HTTP status.
         body: the answer, a Kubernetes Status as JSON if all is well.
         retry_after: seconds that the server asks to wait; None when it does not ask.
+        forgotten: the server does not know us (401), but did before.
     """
 
-    def __init__(self, status: int, reason: str, body: bytes = b"", retry_after: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        body: bytes = b"",
+        retry_after: str | None = None,
+        *,
+        forgotten: bool = False,
+    ) -> None:
         said = str(_status(body).get("message") or "")
         super().__init__(f"HTTP {status} {reason}".strip() + (f": {said}" if said else ""))
         self.status = status
         self.reason = reason
         self.body = body
+        self.forgotten = forgotten
         try:
             self.retry_after = float(retry_after) if retry_after else None
         except ValueError:  # a date; our own pause will do
@@ -57,7 +67,8 @@ class Doubt:
     """When to believe that an account has no right: not at once.
 
     An API server that has just been started refuses everybody until it has read its accounts and Roles. It
-    says so in the very words in which it refuses those who have no right, and for good.
+    says so in the very words in which it refuses those who have no right, and for good. And who renews a
+    token may be late, so that the old one is refused before the new one is there.
     """
 
     def __init__(self) -> None:
@@ -74,7 +85,8 @@ class Doubt:
             return False
         now = time.monotonic()
         self._since = self._since or now
-        return now - self._since < (DOUBT_AFTER_OUTAGE_SECONDS if self._was_away else DOUBT_SECONDS)
+        long = self._was_away or error.forgotten
+        return now - self._since < (LONG_DOUBT_SECONDS if long else DOUBT_SECONDS)
 
 
 class ConflictError(RetryableError):
@@ -100,7 +112,9 @@ def refusal(error: RefusedError, what: str, namespace: str) -> TradewindError:
     if error.status == 404:
         return _missing(status, message, namespace)
     if error.status == 401:
-        return ConfigurationError(
+        # What was let in before has expired, and may be renewed by the next try.
+        kind = RetryableError if error.forgotten else ConfigurationError
+        return kind(
             f"the Kubernetes API server does not know who we are ({what}): {message}",
             remedy="Renew the token or kubeconfig of the Airflow connection.",
         )

@@ -77,9 +77,12 @@ class SharedWatch:
         self._subscribers: dict[str, dict[int, Subscription]] = {}  # by uid
         self._thread: WatchThread | None = None
         self._known: dict[str, Pod] = {}
+        self._listed = False  # `_known` holds all there are
 
     def attend(self, pod: Pod, receive: Callable[[News], None]) -> Subscription:
         """Wait for what happens to a pod from its version on.
+
+        Asks the API server only for a pod of which a watch that goes on knows nothing.
 
         Args:
             pod: as it was created or read; its metadata is enough.
@@ -99,7 +102,8 @@ class SharedWatch:
             if thread.alone and thread.alone != subscription.uid:
                 thread.retire()
                 thread = self._start(WatchThread(self.pods, self, selector=SELECTOR, lean=self._lean))
-        thread.ready.wait()
+            if not (thread.alone or self._listed):
+                return subscription  # `renewed` tells all who wait
         try:
             self._inform(subscription)
         except BaseException:
@@ -136,7 +140,7 @@ class SharedWatch:
         with self._lock:
             if watch is not self._thread:
                 return
-            self._known = dict(pods)
+            self._known, self._listed = dict(pods), True
             absent: list[Subscription] = []
             for uid, waiting in list(self._subscribers.items()):
                 if uid in self._known:
@@ -159,7 +163,7 @@ class SharedWatch:
     # --- parts ----------------------------------------------------------------------------------------------
 
     def _start(self, thread: WatchThread) -> WatchThread:
-        self._known = {}
+        self._known, self._listed = {}, False
         self._thread = thread
         thread.start()
         return thread
@@ -174,11 +178,10 @@ class SharedWatch:
         """Tell a subscriber what is known of its pod; ask for it where nothing is."""
         if self._tell_known(subscription):
             return
-        found = self.pods.get(subscription.name)
+        found = self.pods.again(subscription.pod)
         if self._tell_known(subscription):  # seen meanwhile: what was just read may be older
             return
-        there = found is not None and found["metadata"]["uid"] == subscription.uid
-        sight = Sight(found) if found is not None and there else Sight(subscription.pod, gone=True)
+        sight = Sight(subscription.pod, gone=True) if found is None else Sight(found)
         with self._lock:
             self._hand_over(subscription, sight)
 

@@ -34,7 +34,7 @@ WATCH_SECONDS = 120.0
 """Longest time on one connection: what a connection that died silently can cost."""
 
 ALIVE_SECONDS = 5.0
-"""A connection that lasted this long was a sign of life, even if nothing came through it."""
+"""A stream that lasted this long was a sign of life, even if nothing came through it."""
 
 
 class Watcher(Protocol):
@@ -61,7 +61,6 @@ class WatchThread(threading.Thread):
 
     Attributes:
         alone: uid of the pod, when it is one.
-        ready: set when what is there has been read, and when the watch is over.
     """
 
     def __init__(
@@ -69,22 +68,18 @@ class WatchThread(threading.Thread):
     ) -> None:
         super().__init__(name=f"watch-{pods.namespace}", daemon=True)
         self.alone = str(pod["metadata"]["uid"]) if pod is not None else ""
-        self.ready = threading.Event()
         self._pods = pods
         self._watcher = watcher
-        self._name = str(pod["metadata"]["name"]) if pod is not None else ""
+        self._pod_name = str(pod["metadata"]["name"]) if pod is not None else ""
         self._selector = selector
         self._lean = lean
         self._version = str(pod["metadata"]["resourceVersion"]) if pod is not None else ""
         self._retired = threading.Event()
         self._response: BaseHTTPResponse | None = None
-        if pod is not None:
-            self.ready.set()
 
     def retire(self) -> None:
         """Stop watching; nothing is told from now on."""
         self._retired.set()
-        self.ready.set()
         # What cannot be shut down (urllib3 before 2.3) ends with its connection, the thread is a daemon.
         shutdown = getattr(self._response, "shutdown", None)
         if shutdown is not None:
@@ -98,37 +93,40 @@ class WatchThread(threading.Thread):
         except Exception as error:  # noqa: BLE001 - raised again by those who wait
             if not self._retired.is_set():
                 self._watcher.lost(self, error)
-        finally:
-            self.ready.set()
 
     def _go_on(self) -> None:
         patience = _Patience(self._pods, self._retired)
         while not self._retired.is_set():
             if not self._version:
                 self._renew()
-            opened = time.monotonic()
+            asked = time.monotonic()
+            opened: float | None = None
             try:
                 self._response = self._pods.watch(self._selection(), self._version, WATCH_SECONDS)
+                opened = time.monotonic()
+                if self._retired.is_set():  # `retire` may have come too early to see the response
+                    self._response.close()
+                    return
                 for event in _events(self._response):
                     if self._retired.is_set():
                         return
                     patience.restore()
                     self._take_in(event)
                 patience.check_for_haste()
-            except ReadTimeoutError:
-                continue  # a silent connection: on from where we are
             except RefusedError as error:
                 if error.status == 410:
                     self._version = ""
                     continue
-                patience.lose(error, opened)
+                patience.lose(error, asked, opened)
             except (HTTPError, OSError, ValueError, AttributeError) as error:
                 # ValueError and AttributeError: also what urllib3 may raise when `retire` takes the socket.
-                patience.lose(error, opened)
+                if isinstance(error, ReadTimeoutError) and opened is not None:
+                    continue  # a silent stream: on from where we are
+                patience.lose(error, asked, opened)
 
     def _selection(self) -> dict[str, str]:
-        if self._name:
-            return {"fieldSelector": f"metadata.name={self._name}"}
+        if self._pod_name:
+            return {"fieldSelector": f"metadata.name={self._pod_name}"}
         return {"labelSelector": self._selector}
 
     def _take_in(self, event: dict[str, Any]) -> None:
@@ -138,8 +136,8 @@ class WatchThread(threading.Thread):
             self._watcher.seen(self, self._kept(pod), event["type"] == "DELETED")
 
     def _renew(self) -> None:
-        if self._name:
-            found = self._pods.get(self._name)
+        if self._pod_name:
+            found = self._pods.get(self._pod_name)
             pods = [found] if found is not None else []
             self._version = str(found["metadata"]["resourceVersion"]) if found is not None else "0"
             kept = {str(pod["metadata"]["uid"]): self._kept(pod) for pod in pods}
@@ -149,7 +147,6 @@ class WatchThread(threading.Thread):
                 kept.update((str(pod["metadata"]["uid"]), self._kept(pod)) for pod in page)
                 self._version = version or self._version
         self._watcher.renewed(self, kept)
-        self.ready.set()
 
     def _kept(self, pod: Pod) -> Pod:
         return lean(pod) if self._lean else pod
@@ -221,8 +218,13 @@ class _Patience:
             self.restore()
         self._ended_at = now
 
-    def lose(self, error: Exception, opened_at: float) -> None:
+    def lose(self, error: Exception, asked_at: float, opened_at: float | None) -> None:
         """Wait a while before the next try.
+
+        Args:
+            error: what the try came to.
+            asked_at: when it began.
+            opened_at: when the server began to answer; None: it did not.
 
         Raises:
             TradewindError: another try cannot help, or there were enough.
@@ -230,17 +232,14 @@ class _Patience:
         if self._retired.is_set():
             return
         now = time.monotonic()
-        if now - opened_at > ALIVE_SECONDS and not isinstance(error, RefusedError):
+        if opened_at is not None and now - opened_at > ALIVE_SECONDS and not isinstance(error, RefusedError):
             self.restore()
         if not isinstance(error, RefusedError):
             self._doubt.server_was_away()
-        elif not error.transient:
-            if error.status == 401:
-                self._pods.renew_client()
-            if not self._doubt.covers(error):
-                raise refusal(error, "watch pods", self._pods.namespace) from None
+        elif not error.transient and not self._doubt.covers(error):
+            raise refusal(error, "watch pods", self._pods.namespace) from None
         if self._lost_at is None:
-            self._lost_at = now
+            self._lost_at = asked_at if opened_at is None else now
         if now - self._lost_at > self._pods.budget_seconds:
             raise UnreachableError(
                 f"the Kubernetes API server did not answer for {self._pods.budget_seconds:.0f} s: {error}",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from fixtures.scripted_api import Request, event, pod, scripted_api
+from tradewind.cluster import pods as requests
 from tradewind.cluster import refusals
+from tradewind.cluster import watch as watches
 from tradewind.cluster.pods import Pods
 from tradewind.cluster.shared_watch import News, SharedWatch, Sight
-from tradewind.errors import ConfigurationError, FatalError, UnreachableError
+from tradewind.errors import ConfigurationError, FatalError, RetryableError, UnreachableError
 
 
 def sights(pods: Pods, pod: dict[str, Any]) -> Iterator[Sight]:
@@ -137,6 +141,59 @@ def test_an_api_server_that_stays_away_is_an_error_worth_a_retry() -> None:
         list(sights(api.pods(budget_seconds=0.5), pod(1)))
 
 
+@pytest.fixture
+def half_a_second_of_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "WATCH_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "WATCH_SILENCE_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("half_a_second_of_silence")
+def test_a_server_that_takes_requests_and_never_answers_is_away() -> None:
+    release = threading.Event()
+    began = time.monotonic()
+    with scripted_api(lambda r: (release.wait(30), r.drop())) as api:  # type: ignore[func-returns-value]
+        with pytest.raises(UnreachableError):
+            list(sights(api.pods(budget_seconds=1.0), pod(1)))
+        release.set()
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.usefixtures("half_a_second_of_silence")
+def test_a_watch_in_which_nothing_happens_is_not_lost() -> None:
+    release = threading.Event()
+
+    def silence(request: Request) -> None:
+        request.stream_all(iter(lambda: release.wait(30) and b"", b""))
+
+    last = lambda r: r.stream(event("DELETED", pod(2)))  # noqa: E731
+    found, watched = watch([silence, silence, silence, last], until=2, budget_seconds=0.5)
+    release.set()
+    assert seen(found) == ["1", "gone 2"]
+    assert len(watched) >= 4
+
+
+def test_a_watch_that_nobody_needs_any_more_when_it_is_opened_is_closed() -> None:
+    asked, left, release = threading.Event(), threading.Event(), threading.Event()
+
+    def serve(request: Request) -> None:
+        asked.set()
+        left.wait(30)
+        request.stream_all(iter(lambda: release.wait(30) and b"", b""))
+
+    before = set(threading.enumerate())
+    with scripted_api(serve) as api:
+        watch = SharedWatch(api.pods())
+        subscription = watch.attend(pod(1), print)
+        assert asked.wait(10)
+        watch.leave(subscription)
+        left.set()
+        deadline = time.monotonic() + 10
+        while any(t.name == "watch-ml" and t not in before for t in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        release.set()
+
+
 def test_a_missing_permission_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "DOUBT_SECONDS", 0.5)
     with (
@@ -178,6 +235,54 @@ def test_expired_credentials_are_renewed(monkeypatch: pytest.MonkeyPatch) -> Non
         assert api.clients == 2
     with scripted_api(lambda r: r.refuse(401)) as api, pytest.raises(ConfigurationError):
         list(sights(api.pods(), pod(1)))
+
+
+class Token:
+    """A server that lets in whoever has this token, and a pod that is there."""
+
+    def __init__(self) -> None:
+        self.valid = "1"
+        self.refused_at: float | None = None
+
+    def serve(self, request: Request) -> None:
+        if request.headers["Authorization"] == f"Bearer token-{self.valid}" or self.valid == "any":
+            request.answer(pod(1))
+            return
+        self.refused_at = self.refused_at or time.monotonic()
+        request.refuse(401)
+
+
+def test_a_token_that_is_renewed_too_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "DOUBT_SECONDS", 0.2)
+    token = Token()
+    with scripted_api(token.serve) as api:
+        pods = api.pods()
+        assert pods.get("train-1")
+        token.valid = "none yet"
+        threading.Timer(1.5, setattr, (token, "valid", "any")).start()
+        assert pods.get("train-1")
+        assert api.clients > 1
+
+
+def test_a_token_that_was_good_and_stays_refused_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "LONG_DOUBT_SECONDS", 0.5)
+    token = Token()
+    with scripted_api(token.serve) as api:
+        pods = api.pods()
+        assert pods.get("train-1")
+        token.valid = "none"
+        with pytest.raises(RetryableError, match="who we are") as caught:
+            pods.get("train-1")
+        assert "Renew the token" in caught.value.remedy
+
+
+def test_a_token_that_was_never_good_is_said_soon_and_for_good() -> None:
+    token = Token()
+    token.valid = "none"
+    began = time.monotonic()
+    with scripted_api(token.serve) as api, pytest.raises(ConfigurationError, match="who we are"):
+        api.pods().get("train-1")
+    assert time.monotonic() - began < 10
 
 
 # --- other requests ---------------------------------------------------------------------------------------

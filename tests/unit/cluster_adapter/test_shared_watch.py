@@ -219,6 +219,7 @@ def test_all_are_told_of_a_server_that_stays_away_and_the_next_one_tries_again()
 
 
 def test_the_watch_ends_with_the_last_who_waits() -> None:
+    before = set(threading.enumerate())
     namespace = Namespace(pod("a", 1), pod("b", 1))
     with served(namespace) as api:
         watch = SharedWatch(api.pods())
@@ -226,7 +227,7 @@ def test_the_watch_ends_with_the_last_who_waits() -> None:
         waiters[1].until("Running")
         for waiter in waiters:
             watch.leave(waiter.subscription)
-        eventually(lambda: not [t for t in threading.enumerate() if t.name == "watch-ml"])
+        eventually(lambda: not [t for t in threading.enumerate() if t.name == "watch-ml" and t not in before])
 
 
 def test_one_watch_per_cluster_and_namespace() -> None:
