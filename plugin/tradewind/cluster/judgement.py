@@ -104,6 +104,7 @@ class Judgement:
         self._look_at: float | None = None
         self._silent_at: float | None = None
         self._silent = False
+        self._excused_until: float | None = None
 
     @property
     def was_deleted(self) -> bool:
@@ -115,6 +116,8 @@ class Judgement:
     def see(self, pod: Pod, now: float, *, gone: bool = False) -> Finding:
         """Take in the pod as it is now, changed or not."""
         self.pod, self.gone = pod, gone
+        if self._excused_until is not None and now >= self._excused_until:
+            self._excused_until = None
         container = self._options.container
         follow = self._follow()
         if gone or has_ended(pod, container) or self._is_silent(now):
@@ -134,10 +137,16 @@ class Judgement:
         """When to look again, should nothing change until then."""
         times = [self._settle_at, self._silent_at]
         if not self._started:
-            times += [self._deadline(), None if init_runs(self.pod) else self._look_at]
+            times += [self._deadline(), None if init_runs(self.pod) else self._look_at, self._excused_until]
             if self._options.events_every is not None:
                 times.append(self._events_at)
         return min((moment for moment in times if moment is not None), default=None)
+
+    def excuse(self, until: float) -> None:
+        """Call nothing late before a moment, and look again then: what happened lately may not be known."""
+        self._excused_until = until
+        if self._look_at is not None:
+            self._look_at = max(self._look_at, until)
 
     def verdict(
         self, read_result: ReadResult, tail: Sequence[str], events: Sequence[Mapping[str, Any]] = ()
@@ -222,7 +231,9 @@ class Judgement:
 
     def _deadline(self) -> float | None:
         if self._scheduled_at is None:
-            return self._created_at + self._options.schedule_seconds
-        if init_runs(self.pod):
+            deadline = self._created_at + self._options.schedule_seconds
+        elif init_runs(self.pod):
             return None  # user code at work: as long as it takes
-        return self._scheduled_at + self._options.start_seconds
+        else:
+            deadline = self._scheduled_at + self._options.start_seconds
+        return deadline if self._excused_until is None else max(deadline, self._excused_until)

@@ -18,8 +18,8 @@ from tradewind.cluster.ends import PodEnd
 from tradewind.cluster.judgement import Finding, Judgement, ObservationOptions, ReadResult
 from tradewind.cluster.logs import LogFollower
 from tradewind.cluster.pods import Pod, Pods
-from tradewind.cluster.shared_watch import News, shared_watch
-from tradewind.errors import TradewindError
+from tradewind.cluster.shared_watch import News, Sight, shared_watch
+from tradewind.errors import TradewindError, UnreachableError
 
 __all__ = [
     "LOG_SECONDS",
@@ -28,12 +28,16 @@ __all__ = [
     "ObservationOptions",
     "ReadResult",
     "events_if_possible",
+    "look_again",
 ]
 
 _log = logging.getLogger(__name__)
 
 LOG_SECONDS = 20.0
 LONG_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 10.0
+REPORT_SECONDS = 30.0
+"""For nodes to report what happened while the API server was away."""
 UNREAD = "(the rest of the log could not be read in time)"
 
 
@@ -46,6 +50,22 @@ def events_if_possible(pods: Pods, pod: Pod) -> list[dict[str, Any]]:
             "The events about the pod cannot be read, so the reason may be missing: %s", error.message
         )
         return []
+
+
+def look_again(pods: Pods, pod: Pod, judgement: Judgement) -> Sight | None:
+    """Return a pod as it is now; None while the API server is away: how long that may be, the watch says.
+
+    What is known of a pod that seems to be hindered may be old: the watch is down while the server is away,
+    and when it is back, nodes have yet to tell it that they have started pods meanwhile.
+    """
+    try:
+        found = pods.again(pod, budget_seconds=LOOK_AGAIN_SECONDS)
+    except UnreachableError:
+        judgement.excuse(time.monotonic() + REPORT_SECONDS)
+        return None
+    if time.monotonic() < pods.away_at + REPORT_SECONDS:
+        judgement.excuse(pods.away_at + REPORT_SECONDS)
+    return Sight(pod, gone=True) if found is None else Sight(found)
 
 
 @dataclass
@@ -130,8 +150,12 @@ class Observation:
             self.pod, gone = news.pod, news.gone
         return self._act(judgement, judgement.see(self.pod, time.monotonic(), gone=gone))
 
-    def _act(self, judgement: Judgement, finding: Finding) -> PodEnd | None:
-        """Do what a finding asks for."""
+    def _act(self, judgement: Judgement, finding: Finding, *, fresh: bool = False) -> PodEnd | None:
+        """Do what a finding asks for.
+
+        Args:
+            fresh: the pod was just read.
+        """
         for name in finding.follow:
             self._follow(name)
         if finding.over:
@@ -146,9 +170,16 @@ class Observation:
             self.on_start(self.pod)
         if finding.show_events:
             self._show_events()
-        if finding.hindered:
+        if not finding.hindered:
+            return None
+        if fresh:
             return judgement.hindrance(self._events(), time.monotonic())
-        return None
+        sight = look_again(self.pods, self.pod, judgement)
+        if sight is None:
+            return None
+        self.pod = sight.pod
+        finding = judgement.see(sight.pod, time.monotonic(), gone=sight.gone)
+        return self._act(judgement, finding, fresh=True)
 
     def _finish_logs(self) -> None:
         for follower in self._followers.values():

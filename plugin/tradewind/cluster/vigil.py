@@ -18,7 +18,7 @@ from tradewind.cluster.ends import PodEnd
 from tradewind.cluster.judgement import Finding, Judgement, ObservationOptions, ReadResult
 from tradewind.cluster.log_lines import LogLine
 from tradewind.cluster.log_streams import LogSession, LogStream
-from tradewind.cluster.observation import events_if_possible
+from tradewind.cluster.observation import events_if_possible, look_again
 from tradewind.cluster.pods import Pod, Pods
 from tradewind.cluster.shared_watch import News, SharedWatch, Subscription
 
@@ -100,7 +100,7 @@ class Vigil:
             loop.call_soon_threadsafe(news.put_nowait, item)
 
         # In a thread: it may have to ask the API server.
-        attending = asyncio.ensure_future(asyncio.to_thread(self.watch.attend, self.pod, receive))
+        attending = asyncio.ensure_future(self.pods.threads.run(self.watch.attend, self.pod, receive))
         try:
             return await asyncio.shield(attending)
         except asyncio.CancelledError:
@@ -126,8 +126,12 @@ class Vigil:
         except TimeoutError:
             return None
 
-    async def _act(self, judgement: Judgement, finding: Finding) -> PodEnd | None:
-        """Do what a finding asks for."""
+    async def _act(self, judgement: Judgement, finding: Finding, *, fresh: bool = False) -> PodEnd | None:
+        """Do what a finding asks for.
+
+        Args:
+            fresh: the pod was just read.
+        """
         name = self.pod["metadata"]["name"]
         for container in finding.follow:
             self._streams[container] = LogStream(
@@ -140,15 +144,16 @@ class Vigil:
             return judgement.verdict(self.read_result, self.tail, events)
         if finding.show_events:
             await self._show_events()
-        if finding.hindered:
-            # Waited for by a triggerer that is gone, it may have started since: look again before judging.
-            fresh = await asyncio.to_thread(self.pods.get, name)
-            self.pod = fresh or self.pod
-            finding = judgement.see(self.pod, time.monotonic(), gone=fresh is None)
-            if not finding.hindered:
-                return await self._act(judgement, finding)
+        if not finding.hindered:
+            return None
+        if fresh:
             return judgement.hindrance(await self._events(), time.monotonic())
-        return None
+        sight = await self.pods.threads.run(look_again, self.pods, self.pod, judgement)
+        if sight is None:
+            return None
+        self.pod = sight.pod
+        finding = judgement.see(sight.pod, time.monotonic(), gone=sight.gone)
+        return await self._act(judgement, finding, fresh=True)
 
     async def _finish_logs(self) -> None:
         streams = list(self._streams.values())
@@ -157,7 +162,7 @@ class Vigil:
         self.unread = tuple(stream.container for stream, finished in found if not finished)
 
     async def _events(self) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(events_if_possible, self.pods, self.pod)
+        return await self.pods.threads.run(events_if_possible, self.pods, self.pod)
 
     async def _show_events(self) -> None:
         for event in await self._events():

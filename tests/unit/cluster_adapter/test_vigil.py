@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from fixtures.scripted_api import Request, event, pod, scripted_api
+from fixtures.scripted_api import Request, ScriptedApi, event, pod, scripted_api
 from tradewind.cluster.ends import PodEnd
 from tradewind.cluster.judgement import ObservationOptions
 from tradewind.cluster.log_lines import LogLine, Stamps
-from tradewind.cluster.log_streams import LogSession
+from tradewind.cluster.log_streams import LogSession, LogStream
 from tradewind.cluster.shared_watch import SharedWatch
 from tradewind.cluster.vigil import Vigil
 from tradewind.errors import UnreachableError
@@ -182,6 +184,7 @@ def test_a_server_that_stays_away_ends_the_wait() -> None:
 
 
 def test_who_is_cancelled_leaves_the_watch() -> None:
+    before = set(threading.enumerate())
     api = Api([], life=())
     with scripted_api(api.serve) as server:
         pods = server.pods()
@@ -197,7 +200,7 @@ def test_who_is_cancelled_leaves_the_watch() -> None:
 
         asyncio.run(wait())
         deadline = time.monotonic() + 20
-        while any(thread.name == "watch-ml" for thread in threading.enumerate()):
+        while any(t.name == "watch-ml" and t not in before for t in threading.enumerate()):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -207,3 +210,92 @@ def test_shown_stamps_are_in_order_and_each_is_another() -> None:
     given = ["2026-01-01T00:00:01.0000001Z", "2026-01-01T00:00:01.0000002Z", "2026-01-01T00:00:01Z", "", "x"]
     shown = [stamps.of(stamp) for stamp in given]
     assert shown == [f"2026-01-01T00:00:01.00000{number}Z" for number in range(5)]
+
+
+async def always() -> None:
+    """There is room for more of a log."""
+
+
+async def streams_finished(
+    api: ScriptedApi, count: int, seconds: float, sink: Callable[[LogLine], None] = lambda line: None
+) -> list[bool]:
+    """Read logs whose containers end at once; for each, whether it was read to its end."""
+    async with LogSession(api.pods()) as session:
+        streams = [LogStream(session, f"train-{n}", "base", sink, always) for n in range(count)]
+        try:
+            return await asyncio.gather(*(stream.finish(seconds) for stream in streams))
+        finally:
+            for stream in streams:
+                stream.abandon()
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_a_log_that_is_refused_is_not_asked_for_faster_when_the_container_has_ended(status: int) -> None:
+    with scripted_api(lambda request: request.refuse(status)) as api:
+        assert asyncio.run(streams_finished(api, 1, 2.0)) == [False]
+        assert 2 <= len(api.requests) <= 8
+
+
+def test_a_server_that_asks_to_wait_is_let_alone_for_that_long() -> None:
+    times: list[float] = []
+
+    def serve(request: Request) -> None:
+        times.append(time.monotonic())
+        request.refuse(429, Retry_After="1") if len(times) == 1 else request.stream(line(1, "a"))
+
+    with scripted_api(serve) as api:
+        assert asyncio.run(streams_finished(api, 1, 10.0)) == [True]
+    assert times[1] - times[0] > 0.9
+
+
+def test_many_logs_whose_token_has_expired_renew_it_once() -> None:
+    arrived = threading.Barrier(8)
+
+    def serve(request: Request) -> None:
+        if request.headers["Authorization"] == "Bearer token-1":
+            arrived.wait(10)
+            request.refuse(401)
+        else:
+            request.stream(line(1, "a"))
+
+    with scripted_api(serve) as api:
+        assert asyncio.run(streams_finished(api, 8, 10.0)) == [True] * 8
+        assert api.clients == 2
+
+
+def test_a_log_whose_lines_nobody_takes_is_not_whole() -> None:
+    def sink(taken: LogLine) -> None:
+        raise KeyError(taken.text)
+
+    with scripted_api(lambda request: request.stream(line(1, "a"))) as api:
+        assert asyncio.run(streams_finished(api, 1, 10.0, sink)) == [False]
+
+
+def test_who_waits_for_a_server_that_is_away_leaves_the_loops_own_threads_to_others() -> None:
+    """As the triggerer's `on_kill`, which has to end a pod within seconds."""
+    hung = threading.Event()
+
+    async def wait(api: ScriptedApi) -> float:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        pods = api.pods(budget_seconds=2.0)
+        watch = SharedWatch(pods)
+        late = ObservationOptions("base", logs=["base"])
+        async with LogSession(pods) as session:
+            vigils = [
+                Vigil(pods, watch, session, waiting, late, lambda *_: None, lambda message: None, age=1000.0)
+                for waiting in (pod(1, phase="Pending", uid=f"u{number}") for number in range(4))
+            ]
+            tasks = [asyncio.create_task(vigil.run()) for vigil in vigils]
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+            await asyncio.to_thread(lambda: None)
+            taken = time.monotonic() - began
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks)
+        hung.set()
+        return taken
+
+    with scripted_api(lambda request: (hung.wait(20), request.drop())) as api:  # type: ignore[func-returns-value]
+        assert asyncio.run(wait(api)) < 2.0
