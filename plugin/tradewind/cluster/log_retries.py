@@ -30,7 +30,7 @@ class LogRetries:
         self.restore()
 
     def restore(self) -> None:
-        """The log is being read."""
+        """There was a line that is new, or a stream that ended as it should."""
         self._pause = FIRST_PAUSE_SECONDS
         self._doubt = Doubt()
 

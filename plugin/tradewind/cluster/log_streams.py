@@ -255,13 +255,13 @@ class LogStream:
             else:
                 if ended or await self._ends_soon():
                     return
+                self._retries.restore()
 
     async def _read(self, *, follow: bool) -> None:
         """Read one stream, until the server ends it as it should."""
         splitter = Splitter()
 
         async def take(chunk: bytes) -> None:
-            self._retries.restore()
             self._pass_on(splitter.feed(chunk))
             await asyncio.sleep(0)  # a log that floods must not keep the others from theirs
             await self._room()
@@ -288,6 +288,7 @@ class LogStream:
         for line in lines:
             accepted = self._cursor.accept(line)
             if accepted is not None:
+                self._retries.restore()
                 self.tail.append(accepted.text)
                 self._sink(accepted)
 

@@ -125,12 +125,12 @@ class LogFollower:
             else:
                 if ended or self._ended.wait(PAUSE_SECONDS):
                     return
+                self._retries.restore()
 
     def _read(self, *, follow: bool) -> None:
         """Read one stream, until the server ends it as it should."""
         splitter = Splitter()
         for chunk in self._chunks(follow=follow):
-            self._retries.restore()
             self._pass_on(splitter.feed(chunk))
         self._pass_on(splitter.end())
 
@@ -153,6 +153,7 @@ class LogFollower:
         for line in lines:
             accepted = self._cursor.accept(line)
             if accepted is not None:
+                self._retries.restore()
                 self.tail.append(accepted.text)
                 self._sink(accepted.text)
 
