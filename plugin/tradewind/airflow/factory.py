@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import attrs
 
 from airflow.sdk import DAG
+from tradewind.airflow.arguments import argument_problems, display_name_problem, text_problem
 from tradewind.airflow.docs import pipeline_doc, summary
 from tradewind.airflow.params import RunParams, run_params
 from tradewind.airflow.sources import calling_file, plan_of, source_name
@@ -27,7 +28,7 @@ from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
 from tradewind.operators.durations import seconds_of
 from tradewind.operators.pod_arguments import pod_argument_problems
-from tradewind.operators.settings import FinalStatusWords, RunSettings, TrackingMode
+from tradewind.operators.settings import MLFLOW_STORE, FinalStatusWords, RunSettings, TrackingMode
 from tradewind.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["pipeline_dag"]
 
 _DAG_ID = re.compile(r"[\w.-]+")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LONGEST_DAG_ID = 250
 
@@ -105,6 +107,23 @@ def pipeline_dag(
     """
     caller = calling_file()
     problems: list[Problem] = []
+    arguments = {
+        "schedule": schedule,
+        "start_date": start_date,
+        "end_date": end_date,
+        "catchup": catchup,
+        "max_active_runs": max_active_runs,
+        "tags": () if tags is None else tags,
+        "default_args": default_args,
+        "on_failure_callback": on_failure_callback,
+        **dag_arguments,
+    }
+    problems.extend(argument_problems(arguments | {"params": params, "steps": steps}))
+    wrong = {problem.place for problem in problems}
+    arguments = {name: value for name, value in arguments.items() if name not in wrong}
+    arguments["default_args"] = dict(default_args or {}) if "default_args" not in wrong else {}
+    params = params or {} if "params" not in wrong else {}
+    steps = steps or {} if "steps" not in wrong else {}
     plan = _plan(pipeline, caller, problems)
     problems.extend(_setting_problems(experiment, tracking, caching, cluster, namespace, artifact_store))
     if final_status is not None and final_status not in get_args(FinalStatusWords):
@@ -114,21 +133,10 @@ def pipeline_dag(
         problems.append(Problem("deferrable", f"must be True, False or None, not {deferrable!r}"))
     ttl = _cache_ttl(cache_ttl, problems)
     problems.extend(pod_argument_problems(pod or {}, "pod"))
-    problems.extend(step_argument_problems(plan, steps or {}))
+    problems.extend(step_argument_problems(plan, steps))
     problems.extend(retry_problems(retry_on, "retry_on"))
     problems.extend(_root_problems(plan, artifact_store))
-    run = run_params(plan, params or {}, scheduled=schedule is not None, problems=problems)
-    arguments = {
-        "schedule": schedule,
-        "start_date": start_date,
-        "end_date": end_date,
-        "catchup": catchup,
-        "max_active_runs": max_active_runs,
-        "tags": list(tags),
-        "default_args": dict(default_args or {}),
-        "on_failure_callback": on_failure_callback,
-        **dag_arguments,
-    }
+    run = run_params(plan, params, scheduled=schedule is not None, problems=problems)
     dag = _dag(dag_id, plan, run, arguments, problems)
     if dag is not None and plan is not None and not problems:
         if caller is not None:
@@ -150,7 +158,7 @@ def pipeline_dag(
             retry_on=None if retry_on is None else tuple(retry_on),
         )
         with collection_paused():
-            add_tasks(dag, plan, settings, run=run, arguments=steps or {}, problems=problems)
+            add_tasks(dag, plan, settings, run=run, arguments=steps, problems=problems)
     if dag is None or problems:
         raise InvalidPipelineError(source_name(pipeline, caller), problems)
     return dag
@@ -176,6 +184,10 @@ def _setting_problems(
     for name, text in (("experiment", experiment), ("cluster", cluster), ("artifact_store", artifact_store)):
         if text is not None and not (isinstance(text, str) and text.strip()):
             yield Problem(name, f"must be text, not {text!r}")
+        elif text is not None and (problem := text_problem(text)):
+            yield Problem(name, problem)
+        elif name == "artifact_store" and text not in (None, MLFLOW_STORE) and not _URI.match(text):
+            yield Problem(name, f"{text!r} is no URI", "write one such as s3://bucket/folder, or 'mlflow'")
     if tracking is not None and tracking not in get_args(TrackingMode):
         yield Problem("tracking", f"is {tracking!r}", f"use one of {', '.join(get_args(TrackingMode))}")
     if caching is not None and not isinstance(caching, bool):
@@ -225,8 +237,12 @@ def _dag(
         if dag_id is None and plan.display_name not in ("", plan.name):
             texts["dag_display_name"] = plan.display_name
     name = dag_id or (_legal_dag_id(plan.name) if plan is not None else "pipeline")
+    texts |= arguments
+    if problem := display_name_problem(texts.get("dag_display_name") or name):
+        problems.append(Problem("dag_display_name", problem))
+        return None
     try:
-        dag = DAG(name, params=dict(run.params), **(texts | dict(arguments)))
+        dag = DAG(name, params=dict(run.params), **texts)
         dag.timetable.validate()
     except Exception as error:  # noqa: BLE001 - DAG and timetables check their arguments with errors of any type
         problems.append(Problem(f"DAG {name!r}", _reason(error)))
@@ -261,7 +277,8 @@ def _unknown_arguments(arguments: Mapping[str, Any]) -> Iterator[Problem]:
 def _reason(error: Exception) -> str:
     """The message of an error, with that of the error that it came from."""
     cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-    return f"{error}{cause}"
+    # Those of attrs carry the whole definition of the argument behind their message.
+    return f"{error.args[0] if error.args else error}{cause}"
 
 
 _DAG_ARGUMENTS = {field.alias or field.name for field in attrs.fields(DAG) if field.init} - {"dag_id"}

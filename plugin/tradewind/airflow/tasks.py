@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
+from tradewind.airflow.arguments import display_name_problem
 from tradewind.airflow.docs import loop_doc, step_doc
 from tradewind.airflow.groups import Groups
 from tradewind.airflow.params import RunParams
@@ -183,12 +184,15 @@ class _Builder:
         if step.loop:
             own |= self._in_loop(step)
             label = step.id
+        own |= given
+        if problem := display_name_problem(own.get("task_display_name") or step.id):
+            raise ValueError(problem)
         rule = _trigger_rule(step, mapped=bool(step.loop))
         if rule is not TriggerRule.ALL_SUCCESS:  # Airflow's default
             own["trigger_rule"] = rule
         self.steps[step.id] = _lean(
             StepOperator(
-                **(own | dict(given)),
+                **own,
                 task_id=label,
                 task_group=self._groups.of_step(step),
                 dag=self._dag,

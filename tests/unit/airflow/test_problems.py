@@ -71,7 +71,22 @@ def test_all_problems_come_at_once():
     [
         ({"schedule": "61 * * * *", "params": {"rows": 1}}, "DAG 'churn': [61 * * * *] is not acceptable"),
         ({"schedule": 5, "params": {"rows": 1}}, "5 is not a valid schedule"),
-        ({"max_active_runs": "two"}, "DAG 'churn': "),
+        ({"max_active_runs": "two"}, "max_active_runs: must be a whole number from 1 up, not 'two'"),
+        ({"max_active_runs": -1}, "max_active_runs: must be a whole number from 1 up, not -1"),
+        ({"max_consecutive_failed_dag_runs": "1"}, "'max_consecutive_failed_dag_runs' must be <class 'int'>"),
+        ({"default_args": 3}, "default_args: must be a mapping of arguments of tasks, not 3"),
+        ({"tags": "abc"}, "tags: must be a list of texts, not 'abc'"),
+        ({"start_date": "2020-01-01"}, "start_date: must be a datetime, not '2020-01-01'"),
+        ({"on_failure_callback": [3]}, "on_failure_callback: must be a function, or a list of them, not [3]"),
+        ({"params": ["rows"]}, "params: must be a mapping of values by parameter, not ['rows']"),
+        ({"steps": 3}, "steps: must be a mapping of arguments by step, not 3"),
+        ({"artifact_store": "nonsense"}, "artifact_store: 'nonsense' is no URI (write one such as"),
+        ({"experiment": "a\0b"}, "experiment: holds a NUL character"),
+        ({"dag_display_name": "x" * 2001}, "dag_display_name: the display name has 2001 characters"),
+        (
+            {"steps": {"train": {"task_display_name": "x" * 2001}}},
+            "steps['train']: the display name has 2001 characters, more than 2000",
+        ),
         ({"catchup": True, "schedule": "@daily", "params": {"rows": 1}}, "start_date is required"),
         (
             {"steps": {"train": {"execution_timeout": 5}}},
@@ -95,6 +110,41 @@ def test_one_problem_is_named(arguments: dict[str, Any], message: str):
     found = problems(**arguments)
     assert len(found) == 1
     assert message in found[0]
+
+
+def test_wrong_arguments_of_the_dag_come_at_once():
+    found = problems(
+        default_args=3,
+        tags="abc",
+        start_date="2020-01-01",
+        max_active_runs="3",
+        on_failure_callback=3,
+        schedule="x",
+    )
+    names = [problem.partition(":")[0] for problem in found]
+    assert sorted(names) == [
+        "DAG 'churn'",
+        "default_args",
+        "max_active_runs",
+        "on_failure_callback",
+        "parameter 'rows'",
+        "start_date",
+        "tags",
+    ]
+
+
+def test_none_stands_for_no_tags():
+    assert pipeline_dag(churn, tags=None, on_failure_callback=print).tags == set()
+
+
+def test_a_display_name_that_airflow_cannot_store():
+    @dsl.pipeline
+    def named():
+        train(rows=1).set_display_name("x" * 10_000)
+
+    assert problems(pipeline=named) == [
+        "steps['train']: the display name has 10000 characters, more than 2000"
+    ]
 
 
 def test_a_broken_pipeline_does_not_hide_what_else_is_wrong():
