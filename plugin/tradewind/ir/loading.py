@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.ir import document, schema
-from tradewind.ir.lost_items import restore_items
+from tradewind.ir.lost_items import restore_items, restore_settings
 from tradewind.ir.pipeline import Pipeline, PipelineSpec, PlatformSpec
 from tradewind.ir.validation import at_most, validate
 
@@ -65,6 +65,8 @@ def loads(text: str, *, source: str = "<text>", checked: bool = True) -> Pipelin
     spec = _parse(first, PipelineSpec(), source)
     platform = _parse(second, PlatformSpec(), source) if second is not None else None
     pipeline = Pipeline(spec, platform, source, checked=checked)
+    if platform is not None:
+        restore_settings(spec, platform)
     if not checked:
         restore_items(spec)
         return pipeline

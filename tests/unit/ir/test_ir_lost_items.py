@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tradewind import ir
+from tradewind import dsl, ir, plan
+from tradewind.cli.check_plan import plan_text
 from tradewind.errors import InvalidPipelineError
 
 FILE = Path(__file__).parents[2] / "golden" / "documents" / "sdk-2.17.0-items_in_text.yaml"
@@ -59,3 +61,64 @@ def test_a_block_inside_of_itself_is_refused(document: Any) -> None:
     }
     with pytest.raises(InvalidPipelineError):
         ir.loads(yaml.safe_dump(document))
+
+
+SETTINGS = """
+from typing import Dict, List
+from {sdk} import dsl, kubernetes
+
+@dsl.component
+def work(x: int = 1) -> str:
+    return "done"
+
+@dsl.pipeline
+def settings(name: str, count: int, items: List[Dict[str, str]], words: List[str]):
+    with dsl.ParallelFor(items) as item:
+        task = work()
+        kubernetes.use_secret_as_env(task, item.secret, {{"user": "USER_NAME"}})
+        kubernetes.mount_pvc(task, item.claim, "/data")
+    with dsl.ParallelFor(words) as word:
+        with dsl.If(word == "a"):
+            task = work()
+            kubernetes.mount_pvc(task, name, "/data")
+            kubernetes.use_secret_as_env(task, name, {{"user": "USER_NAME"}})
+"""
+
+
+def test_what_kubernetes_settings_refer_to_is_found(
+    compile_with_kfp: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    source = tmp_path / "settings.py"
+    source.write_text(SETTINGS.format(sdk="kfp"))
+    theirs = ir.load(compile_with_kfp(source))
+    module: dict[str, Any] = {}
+    source.write_text(SETTINGS.format(sdk="tradewind"))
+    exec(compile(source.read_text(), str(source), "exec"), module)
+    ours = dsl.compile(module["settings"])
+    assert list(plan_text(plan.build(theirs))) == list(plan_text(plan.build(ours)))
+
+
+ONE_OF = """
+from kfp import dsl
+
+@dsl.component
+def work(x: int = 1) -> int:
+    return x
+
+@dsl.pipeline
+def one_of(n: int):
+    with dsl.ParallelFor([1, 2]) as item:
+        with dsl.If(n == 3):
+            a = work(x=1)
+        with dsl.Else():
+            b = work(x=2)
+        with dsl.If(dsl.OneOf(a.output, b.output) == 1):
+            work(x=item)
+"""
+
+
+def test_what_is_lost_for_good_is_said(compile_with_kfp: Callable[[Path], Path], tmp_path: Path) -> None:
+    source = tmp_path / "one_of.py"
+    source.write_text(ONE_OF)
+    with pytest.raises(InvalidPipelineError, match=r"SDK has lost the dsl\.OneOf .* `tradewind compile`"):
+        ir.load(compile_with_kfp(source))

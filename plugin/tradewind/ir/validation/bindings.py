@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,7 @@ _FITTING: frozenset[tuple[ParameterTypeName, ParameterTypeName]] = frozenset(
     }
 )
 _GENERIC = "system.Artifact"
+_ONE_OF = re.compile(r"-oneof-\d+\Z")
 
 
 @dataclass(slots=True)
@@ -288,6 +290,11 @@ def _output(
     noun = side[:-1]
     if key in other:
         yield Problem(where, f"output {key!r} of task {producer!r} is no {noun}", f"a {noun} is wanted here")
+    elif _ONE_OF.search(key):
+        message = (
+            f"the KFP SDK has lost the dsl.OneOf of {producer}: its file does not say which outputs it is of"
+        )
+        yield Problem(where, message, "compile it with `tradewind compile`, which keeps it")
     else:
         yield Problem(where, f"task {producer!r} has no output {noun} {key!r}", choices(there, key))
 
