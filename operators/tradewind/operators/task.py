@@ -82,7 +82,7 @@ class PodTask:
             return resolve(text, described, context, defaults=defaults)
 
         of_task = TaskSettings(
-            environment={name: _literal(value, filled(value)) for name, value in step.container.env},
+            environment=_environment(step, filled),
             resources=_resources(step, filled),
             platform=platform or {},
             workspace=workspace or {},
@@ -166,12 +166,11 @@ def _python(action: PythonFunction, task: dict[str, Any]) -> list[str]:
 
 
 def _command(step: Step, argv: list[str], task: dict[str, Any], helped: bool) -> tuple[list[str], bool]:
-    from tradewind.runtime.shipping import helper_command, sh_command
+    from tradewind.runtime.shipping import helper_command, plain_command, sh_command
 
-    if not (step.output_parameters or moves_artifacts(step)):
-        return [_dollars(element) for element in argv], True
-    pack = helper_command if helped else sh_command
-    return _shipped(pack, task | {"kind": "command", "command": argv}), False
+    plain = not (step.output_parameters or moves_artifacts(step))
+    pack = plain_command if plain else helper_command if helped else sh_command
+    return _shipped(pack, task | {"kind": "command", "command": argv}), plain
 
 
 def _shipped(pack: Callable[[dict[str, Any]], list[str]], task: dict[str, Any]) -> list[str]:
@@ -179,6 +178,21 @@ def _shipped(pack: Callable[[dict[str, Any]], list[str]], task: dict[str, Any]) 
         return pack(task)
     except (RuntimeError, ValueError) as error:
         raise FatalError(str(error)) from None
+
+
+def _environment(step: Step, filled: Callable[[str], str]) -> dict[str, str]:
+    from tradewind.runtime.shipping import check_argument
+
+    assert step.container is not None
+    found = {}
+    for name, template in step.container.env:
+        value = filled(template)
+        try:
+            check_argument(f"step {step.id!r}: variable {name!r}", f"{name}={value}")
+        except ValueError as error:
+            raise FatalError(str(error)) from None
+        found[name] = _literal(template, value)
+    return found
 
 
 def _literal(template: str, value: str) -> str:

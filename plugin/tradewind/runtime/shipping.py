@@ -27,6 +27,7 @@ __all__ = [
     "MAX_BYTES",
     "ResultError",
     "TooLargeError",
+    "check_argument",
     "container_command",
     "helper_command",
     "helper_init_command",
@@ -38,6 +39,8 @@ __all__ = [
 
 CHUNK_BYTES = 96 * 1024
 MAX_BYTES = 1024 * 1024
+# MAX_ARG_STRLEN of Linux is 128 KiB, with the NUL behind the text.
+MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 # These work on the operator's side only.
 AT_HOME = ("shipping.py", "shell.py", "portable.py")
 # Stands in the source of notebook components; only they need what runs notebooks.
@@ -87,7 +90,7 @@ def container_command(task: dict[str, Any]) -> list[str]:
 
     Raises:
         TooLargeError: more than 1 MiB.
-        ValueError: a command holds a NUL character, which no process can be given.
+        ValueError: an argument holds a NUL character or is too long, and no process can be given it.
     """
     command = ["python3", "-c", BOOTSTRAP, *payload(task)]
     check_size(command)
@@ -146,7 +149,7 @@ def plain_command(task: dict[str, Any]) -> list[str]:
     """
     from tradewind.runtime.shell import escape
 
-    _refuse_nul(task)
+    _check_arguments(task)
     command = [escape(argument) for argument in task.get("command") or ()]
     check_size(command)
     return command
@@ -154,7 +157,7 @@ def plain_command(task: dict[str, Any]) -> list[str]:
 
 def payload(task: dict[str, Any]) -> list[str]:
     """Return the runtime and the task as chunks of base64; the same task gives the same chunks."""
-    _refuse_nul(task)
+    _check_arguments(task)
     files = runtime_files()
     if NOTEBOOK not in (task.get("source") or ""):
         files = {path: text for path, text in files.items() if "/notebook" not in path}
@@ -184,10 +187,21 @@ def _needs_driver(uri: str) -> bool:
         return False  # no URI at all, which the pod says best
 
 
-def _refuse_nul(task: dict[str, Any]) -> None:
-    for argument in task.get("command") or ():
+def _check_arguments(task: dict[str, Any]) -> None:
+    for index, argument in enumerate(task.get("command") or ()):
         if "\0" in argument:
             raise ValueError(f"An argument of the command holds a NUL character: {argument[:80]!r}")
+        check_argument(f"Argument {index} of the command", argument)
+
+
+def check_argument(what: str, text: str) -> None:
+    """Raise `ValueError` for an argument or a variable (`NAME=value`) that Linux starts no program with."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_ARGUMENT_BYTES:
+        raise ValueError(
+            f"{what} has {size:,} bytes, and Linux takes at most {MAX_ARGUMENT_BYTES:,}: "
+            "pass the value as an artifact"
+        )
 
 
 def check_size(command: list[str]) -> None:
