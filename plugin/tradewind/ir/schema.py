@@ -26,6 +26,7 @@ Check = Callable[[Any, str], Iterator[Problem]]
 
 _DURATION = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,9})?s\Z")
 _UNKNOWN = "unknown field of"
+_NUL = "holds a NUL character, which neither command lines nor databases can carry"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _INTEGER_BITS = {
     FieldDescriptor.CPPTYPE_INT32: 31,
@@ -204,6 +205,8 @@ def _text(value: Any, place: str) -> Iterator[Problem]:
     if not isinstance(value, str):
         remedy = "put it in quotes" if isinstance(value, int | float) else ""
         yield Problem(place, f"must be text, but is {kind_of(value)}", remedy)
+    elif "\0" in value:
+        yield Problem(place, _NUL)
 
 
 def _boolean(value: Any, place: str) -> Iterator[Problem]:
@@ -260,13 +263,15 @@ def _enum(enum: EnumDescriptor) -> Check:
 def _any_value(value: Any, place: str) -> Iterator[Problem]:
     if isinstance(value, dict):
         for key, member in value.items():
+            if "\0" in key:
+                yield Problem(step_into(place, key), _NUL)
             yield from _any_value(member, step_into(place, key))
     elif isinstance(value, list):
         for index, member in enumerate(value):
             yield from _any_value(member, f"{place}[{index}]")
     elif isinstance(value, str):
         if "\0" in value:
-            yield Problem(place, "holds a NUL character, which no parameter can carry")
+            yield Problem(place, _NUL)
     elif isinstance(value, int | float):
         if not _finite(value):
             yield Problem(place, f"must be a finite number, but is {kind_of(value)}")

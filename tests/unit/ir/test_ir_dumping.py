@@ -15,7 +15,9 @@ from tradewind import ir
 
 DATA = Path(__file__).parents[1] / "plan" / "data"
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30
+) | st.sampled_from(
     [
         "yes",
         "null",
@@ -61,8 +63,8 @@ def document(value: Any, text: str, env: list[str]) -> dict[str, Any]:
                 "exec-a": {
                     "container": {
                         "image": "alpine",
-                        "command": ["echo", text.replace("\0", "")],
-                        "env": [{"name": f"V{i}", "value": v.replace("\0", "")} for i, v in enumerate(env)],
+                        "command": ["echo", text],
+                        "env": [{"name": f"V{i}", "value": v} for i, v in enumerate(env)],
                     }
                 }
             }

@@ -117,12 +117,6 @@ def _container(container: Mapping[str, Any], place: str) -> Iterator[Problem]:
     if not container.get("command") and not container.get("args") and not backend_s_own:
         message = "command and args are both empty, and KFP never uses the image's own entry point"
         yield Problem(place, message, "say what to run")
-    for field in ("command", "args"):
-        for index, text in enumerate(container.get(field) or ()):
-            if "\0" in text:
-                yield Problem(
-                    f"{place}.{field}[{index}]", "holds a NUL character, which no command line can carry"
-                )
     names: set[str] = set()
     for index, variable in enumerate(container.get("env") or ()):
         name = variable.get("name") or ""
@@ -132,8 +126,6 @@ def _container(container: Mapping[str, Any], place: str) -> Iterator[Problem]:
         elif name in names:
             yield Problem(f"{where}.name", f"{name!r} is set twice", "keep one of them")
         names.add(name)
-        if "\0" in (variable.get("value") or ""):
-            yield Problem(f"{where}.value", "holds a NUL character, which no environment can carry")
 
 
 def _importer(importer: Mapping[str, Any], place: str) -> Iterator[Problem]:
