@@ -31,12 +31,49 @@ def test_it_holds_every_module(wheel: Path):
         assert not missing
 
 
-def test_airflow_finds_provider_plugin_and_command_in_it(wheel: Path, tmp_path: Path):
-    venv = tmp_path / "venv"
+@pytest.fixture(scope="module")
+def venv(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment in which only the wheel is installed."""
+    venv = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     python = venv / "bin" / "python"
     install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--python", str(python)]
     subprocess.run([*install, str(wheel)], check=True)
+    return venv
+
+
+TYPED = """\
+from tradewind import compiler, components, dsl, kubernetes
+from tradewind.errors import InvalidPipelineError
+
+@dsl.pipeline
+def churn() -> None: ...
+
+compiler.Compiler().compile(churn, "churn.yaml")
+components.load_component_from_file("step.yaml")
+kubernetes.use_secret_as_env
+
+def places(error: InvalidPipelineError) -> list[str]:
+    return [problem.place for problem in error.problems]
+
+def wrong(error: InvalidPipelineError) -> int:
+    return error.message
+"""
+
+
+def test_it_brings_its_types_along(venv: Path, tmp_path: Path):
+    (tmp_path / "dag.py").write_text(TYPED)
+    (site,) = venv.glob("lib/python*/site-packages")
+    (site / "rest.pth").write_text(sysconfig.get_path("purelib"))
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(venv / "bin" / "python")]
+    done = subprocess.run([*command, "dag.py"], capture_output=True, text=True, cwd=tmp_path)
+    (site / "rest.pth").unlink()
+    expected = 'dag.py:15: error: Incompatible return value type (got "str", expected "int")  [return-value]'
+    assert done.stdout.splitlines() == [expected, "Found 1 error in 1 file (checked 1 source file)"]
+
+
+def test_airflow_finds_provider_plugin_and_command_in_it(venv: Path, tmp_path: Path):
+    python = venv / "bin" / "python"
     code = (
         "import tradewind.operators.step, tradewind.airflow, tradewind.cli.main\n"
         "from airflow.plugins_manager import get_plugin_info\n"
