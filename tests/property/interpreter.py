@@ -7,14 +7,13 @@ task after another, and writes down which steps ran with what, and what had to c
 from __future__ import annotations
 
 import json
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from property.components import executed
-from tradewind.errors import FatalError
-from tradewind.plan.conditions import holds, parse
 
 __all__ = ["Gathered", "Reference", "interpret"]
 
@@ -26,6 +25,16 @@ MISSING: Any = object()
 UNUSABLE: Any = object()
 """A part of a value that does not have it."""
 ENDED = "ALL_UPSTREAM_TASKS_COMPLETED"
+CONDITION = re.compile(
+    r"""(?P<negated>!\()?(?:int\()?inputs\.parameter_values\['(?P<name>[^']*)'\]\)? """
+    r"""(?P<operator>[=!<>]=?) (?:'(?P<text>\w*)'|(?P<number>\d+))\)?"""
+)
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">": operator.gt,
+}
 
 
 class Gathered(list[Any]):
@@ -40,13 +49,13 @@ class Result:
         state: succeeded, failed, skipped, or blocked by a failure before it.
         outputs: MISSING where nothing made the value.
         ran: the steps in it that ran.
-        words: the ends of all steps in it, run or not.
+        is_bad: whether a step in it failed, or did not run for a failure.
     """
 
     state: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
     ran: frozenset[Instance] = frozenset()
-    words: tuple[str, ...] = ()
+    is_bad: bool = False
 
 
 @dataclass
@@ -128,14 +137,9 @@ class _Interpreter:
             defaults(component, inputs, regardless and bool(before))
         condition = task.get("triggerPolicy", {}).get("condition")
         if condition is not None:
-            values = {each: inputs.get(each) for each in parse(condition).names}
-            try:
-                if MISSING in values.values() or UNUSABLE in values.values():
-                    return self.not_run(task, "failed")
-                if not holds(condition, values):
-                    return self.not_run(task, "skipped")
-            except FatalError:  # no value to compare
-                return self.not_run(task, "failed")
+            truth = is_true(condition, inputs)
+            if truth is not True:
+                return self.not_run(task, "failed" if truth is None else "skipped")
         if is_loop(task):
             return self.loop(task, component, inputs, place)
         if "dag" in component:
@@ -145,15 +149,14 @@ class _Interpreter:
     def not_run(self, task: Mapping[str, Any], state: str) -> Result:
         """All steps of a scope end the same way. A loop has none then, and its lists are empty."""
         component = self.components[task["componentRef"]["name"]]
-        word = "skipped" if state == "skipped" else "blocked"
+        if "dag" not in component:
+            return Result(state, is_bad=state != "skipped")
+        inside = {name: self.not_run(each, state) for name, each in component["dag"]["tasks"].items()}
+        found = together(state, put_out(component, inside), list(inside.values()))
         if is_loop(task):
             declared = component.get("outputDefinitions", {})
-            outputs = {key: Gathered() for side in declared.values() for key in side}
-            return Result(state, outputs, words=() if word == "skipped" else (word,))
-        if "dag" not in component:
-            return Result(state, words=(word,))
-        inside = {name: self.not_run(each, state) for name, each in component["dag"]["tasks"].items()}
-        return together(state, put_out(component, inside), list(inside.values()))
+            found.outputs = {key: Gathered() for side in declared.values() for key in side}
+        return found
 
     def loop(
         self, task: Mapping[str, Any], component: Mapping[str, Any], inputs: dict[str, Any], place: _Place
@@ -181,15 +184,15 @@ class _Interpreter:
         instance = (place.id, place.path)
         if MISSING in inputs.values() or UNUSABLE in inputs.values():
             if not place.ends or UNUSABLE in inputs.values():
-                return Result("failed", words=("failed",))
+                return Result("failed", is_bad=True)
             inputs = {name: value for name, value in inputs.items() if value is not MISSING}
         values = {name: value for name, value in inputs.items() if not name.startswith("pipelinechannel--")}
         self.reference.values[instance] = values
         outputs = executed(component, values)
         if outputs is None:
             self.reference.failed.add(instance)
-            return Result("failed", ran=frozenset((instance,)), words=("failed",))
-        return Result("succeeded", outputs, frozenset((instance,)), ("succeeded",))
+            return Result("failed", ran=frozenset((instance,)), is_bad=True)
+        return Result("succeeded", outputs, frozenset((instance,)))
 
     def inputs(
         self, task: Mapping[str, Any], given: Mapping[str, Any], results: Mapping[str, Result]
@@ -214,7 +217,8 @@ def value_of(binding: Mapping[str, Any], given: Mapping[str, Any], results: Mapp
     if "runtimeValue" in binding:
         return binding["runtimeValue"]["constant"]
     if "taskFinalStatus" in binding:
-        return went_well(results[binding["taskFinalStatus"]["producerTask"]].words)
+        producer = binding["taskFinalStatus"]["producerTask"]
+        return final_status(producer, results[producer].is_bad)
     for side, key in (
         ("taskOutputParameter", "outputParameterKey"),
         ("taskOutputArtifact", "outputArtifactKey"),
@@ -230,9 +234,31 @@ def part_of(value: Any, key: str) -> Any:
     return value[key] if isinstance(value, dict) and key in value else UNUSABLE
 
 
-def went_well(words: tuple[str, ...]) -> bool:
-    bad = "failed" in words or "blocked" in words
-    return not bad and ("succeeded" in words or not words)
+def final_status(producer: str, is_bad: bool) -> dict[str, Any]:
+    """Without the message: which steps did not run for which failure is a matter of what ends first."""
+    return {
+        "state": "FAILED" if is_bad else "SUCCEEDED",
+        "pipelineTaskName": producer,
+        "pipelineJobResourceName": "",
+        "error": {"code": 9} if is_bad else {},
+    }
+
+
+def is_true(condition: str, inputs: Mapping[str, Any]) -> bool | None:
+    """Whether one of the conditions that `property.pipelines` writes holds; None: it cannot be said."""
+    match = CONDITION.fullmatch(condition)
+    assert match is not None, condition
+    value = inputs.get(match["name"])
+    if value is MISSING or value is UNUSABLE:
+        return None
+    if match["text"] is not None:
+        given = value if isinstance(value, str) or value is None else json.dumps(value)
+        holds = COMPARISONS[match["operator"]](given, match["text"])
+    elif isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
+        holds = COMPARISONS[match["operator"]](int(value), int(match["number"]))
+    else:
+        return None
+    return holds != bool(match["negated"])
 
 
 def defaults(component: Mapping[str, Any], inputs: dict[str, Any], regardless: bool) -> None:
@@ -295,7 +321,7 @@ def gathered(values: list[Any]) -> Gathered:
 
 def together(state: str, outputs: Mapping[str, Any], parts: list[Result]) -> Result:
     ran = frozenset(instance for part in parts for instance in part.ran)
-    return Result(state, outputs, ran, tuple(word for part in parts for word in part.words))
+    return Result(state, outputs, ran, any(part.is_bad for part in parts))
 
 
 def awaited(task: Mapping[str, Any]) -> set[str]:

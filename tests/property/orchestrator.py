@@ -200,8 +200,7 @@ class Orchestrator:
                 if step.wait != "end":
                     raise
                 continue
-            is_status = name == "status" or isinstance(declared.binding, FinalStatus)
-            values[name] = value["state"] == "SUCCEEDED" if is_status else value
+            values[name] = without_message(value) if isinstance(declared.binding, FinalStatus) else value
         return values
 
     def end(self, unit: Unit) -> None:
@@ -227,3 +226,10 @@ class Orchestrator:
             found.append(sum(each.parent == parent for each in iterations[:index]))
             index, loop = parent, self.plan.loops[loop].loop
         return tuple(reversed(found))
+
+
+def without_message(status: dict[str, Any]) -> dict[str, Any]:
+    """A final status but for the error's message, which is there where there is an error."""
+    error = dict(status["error"])
+    assert bool(error.pop("message", "")) == bool(status["error"])
+    return {**status, "error": error}
