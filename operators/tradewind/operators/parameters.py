@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tradewind.errors import FatalError, TradewindError
+from tradewind.errors import FatalError, RetryableError
 from tradewind.operators.run_options import RUN_OPTIONS
 from tradewind.plan import coerce
 from tradewind.plan.model import PipelineParameter
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 __all__ = ["resolve_parameters"]
+
+_OTHER_VALUES = "Trigger the DAG again with other values."
+_OTHER_TEMPLATE = "Correct the template in the DAG file (params= of pipeline_dag), and clear this task."
 
 
 def resolve_parameters(
@@ -42,22 +45,30 @@ def resolve_parameters(
 
     Raises:
         FatalError: lists every parameter that is unknown, has no value or one of the wrong type.
+        RetryableError: what a template asks Airflow for did not come.
     """
     values: dict[str, Any] = {}
     known = (*declared, *RUN_OPTIONS)
     problems = [_unknown(name, declared) for name in given if name not in known]
+    remedies = {_OTHER_VALUES} if problems else set()
     for name, parameter in declared.items():
+        template = _template(name, given, templates)
         try:
-            values[name] = _value(name, parameter, given, templates, context, environment)
-        except TradewindError as error:
+            values[name] = _value(name, parameter, given.get(name), template, context, environment)
+        except FatalError as error:
             problems.append(error.message)
+            remedies.add(_OTHER_VALUES if template is None else _OTHER_TEMPLATE)
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
-        raise FatalError(
-            f"The run's parameters cannot be used:\n{lines}",
-            remedy="Trigger the DAG again with other values.",
-        )
+        message = f"The run's parameters cannot be used:\n{lines}"
+        raise FatalError(message, remedy=" ".join(sorted(remedies)))
     return values
+
+
+def _template(name: str, given: Mapping[str, Any], templates: Mapping[str, str]) -> str | None:
+    """The template of the DAG's author that says a parameter's value; None: none does."""
+    template = templates.get(name)
+    return template if given.get(name) in (None, template) else None
 
 
 def _unknown(name: str, declared: Mapping[str, PipelineParameter]) -> str:
@@ -69,14 +80,13 @@ def _unknown(name: str, declared: Mapping[str, PipelineParameter]) -> str:
 def _value(
     name: str,
     parameter: PipelineParameter,
-    given: Mapping[str, Any],
-    templates: Mapping[str, str],
+    value: Any,
+    template: str | None,
     context: Mapping[str, Any],
     environment: Environment,
 ) -> Any:
-    value = given.get(name)
-    if name in templates and (value is None or value == templates[name]):
-        value = _rendered(name, parameter, templates[name], context, environment)
+    if template is not None:
+        value = _rendered(name, parameter, template, context, environment)
     if value is None and parameter.has_default:
         # Airflow's trigger form returns null for a field that was left empty.
         value = parameter.default
@@ -110,14 +120,16 @@ def _rendered(
     context: Mapping[str, Any],
     environment: Environment,
 ) -> Any:
-    from jinja2 import TemplateError
+    from airflow.sdk.exceptions import AirflowRuntimeError
 
     try:
         text = environment.from_string(template).render({**_dates(context), **context})
-    except TemplateError as error:
-        raise FatalError(
-            f"parameter {name!r}: the template {template!r} cannot be rendered: {error}"
-        ) from error
+    except Exception as error:
+        message = f"parameter {name!r}: the template {template!r} cannot be rendered: "
+        message += f"{type(error).__name__}: {error}"
+        if isinstance(error, AirflowRuntimeError | OSError):  # Airflow did not answer
+            raise RetryableError(message) from error
+        raise FatalError(message) from error
     if parameter.type == "STRING":
         return text
     if parameter.type == "BOOLEAN" and text.strip().lower() in ("true", "false"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 
-from tradewind.errors import FatalError
+from tradewind.errors import FatalError, RetryableError
 from tradewind.operators.parameters import resolve_parameters
 from tradewind.plan.model import PipelineParameter
 
@@ -71,3 +71,36 @@ def test_all_problems_are_told_at_once() -> None:
     text = str(caught.value)
     assert all(f"'{name}'" in text for name in declared)
     assert text.count("\n") >= 5
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
+        ("{{ ds.nope() }}", "UndefinedError"),
+        ("{{ ds + 1 }}", "TypeError"),
+    ],
+)
+def test_a_template_that_fails_is_the_dag_files_fault(template: str, said: str) -> None:
+    with pytest.raises(FatalError) as caught:
+        resolve({"day": DAY}, {}, {"day": template})
+    assert f"parameter 'day': the template {template!r} cannot be rendered: " in caught.value.message
+    assert said in caught.value.message
+    assert "in the DAG file" in caught.value.remedy
+    assert "other values" not in caught.value.remedy
+
+
+def test_both_remedies_where_both_are_wrong() -> None:
+    with pytest.raises(FatalError) as caught:
+        resolve({"rows": ROWS, "n": ROWS}, {"rows": "many"}, {"n": "{{ ds }}"})
+    assert "in the DAG file" in caught.value.remedy
+    assert "other values" in caught.value.remedy
+
+
+def test_airflow_that_does_not_answer_a_template_is_worth_another_try() -> None:
+    class Away:
+        def __getattr__(self, name: str) -> str:
+            raise ConnectionError("away")
+
+    with pytest.raises(RetryableError, match="parameter 'day': the template"):
+        resolve_parameters({"day": DAY}, {}, {"day": "{{ var.x }}"}, {"var": Away()}, Environment())
