@@ -92,7 +92,7 @@ class Execution:
         if slot.kind == "parameter":
             value = self._inputs.get("parameterValues", {}).get(name)
             if value is not None:
-                found[name] = revive(slot.type, value)
+                found[name] = revive(strip_optional(annotation), value)
         elif slot.kind == "input":
             found[name] = self._input(name, slot)
         elif slot.kind == "output":

@@ -129,9 +129,19 @@ def json_ready(value: Any, where: str = "", words: bool = True) -> Any:
     raise TypeError(f"{_short(value)} of type {type(value).__name__} is not JSON data")
 
 
-def revive(python_type: Any, value: Any) -> Any:
-    """Undo for a `float` argument what JSON cannot carry."""
-    return float(value) if python_type is float and value in NOT_FINITE else value
+def revive(annotation: Any, value: Any) -> Any:
+    """Undo what JSON cannot carry, for arguments that are `float`, `List[float]` and the like.
+
+    A list of what the iterations of a loop returned may hold the words that stand for single numbers.
+    """
+    if annotation is float:
+        return float(value) if value in NOT_FINITE else value
+    inner = getattr(annotation, "__args__", None) or (None,)
+    if isinstance(value, list):
+        return [revive(inner[0], item) for item in value]
+    if isinstance(value, dict):
+        return {key: revive(inner[-1], item) for key, item in value.items()}
+    return value
 
 
 def _key(key: Any, where: str) -> str:

@@ -101,6 +101,9 @@ def test_numpy_counts_as_numbers():
 def test_infinity_goes_and_comes_back():
     assert revive(float, parse_text("NUMBER_DOUBLE", "inf")) == math.inf
     assert revive(str, "Infinity") == "Infinity"
+    assert revive(list[float], ["-Infinity", 0.5]) == [-math.inf, 0.5]
+    assert revive(dict[str, list[float]], {"a": ["Infinity"]}) == {"a": [math.inf]}
+    assert revive(list, ["Infinity"]) == revive(list[str], ["Infinity"]) == ["Infinity"]
 
 
 @pytest.mark.parametrize(
