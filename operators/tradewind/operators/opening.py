@@ -10,7 +10,7 @@ from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.parameters import resolve_parameters
 from tradewind.operators.pending import earlier_pending, write_pending
-from tradewind.operators.run_options import RunOptions
+from tradewind.operators.run_options import RunOptions, settings_of_run
 from tradewind.operators.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def run_record(pipeline: RunSettings, context: Context, parameters: dict[str, An
 
     ti: Any = context["ti"]
     dag_run: Any = context["dag_run"]
+    pipeline = settings_of_run(pipeline, dag_run)
     begun = dag_run.start_date or dag_run.run_after
     return PipelineRunRecord(
         dag_id=ti.dag_id,
