@@ -6,7 +6,7 @@ import http.client
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -87,6 +87,12 @@ class AirflowApi:
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         return self._get(_run_path(dag_id, run_id))
 
+    def active_run(self, dag_id: str) -> str | None:
+        """Id of a run that goes on or is about to; None when there is none."""
+        query = [("state", "running"), ("state", "queued"), ("limit", "1")]
+        found = self._get(f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns", query)["dag_runs"]
+        return str(found[0]["dag_run_id"]) if found else None
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run."""
         found: list[dict[str, Any]] = []
@@ -140,7 +146,9 @@ class AirflowApi:
 
     # --- HTTP -------------------------------------------------------------------------------------------
 
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def _get(
+        self, path: str, query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None
+    ) -> dict[str, Any]:
         return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def _call(self, method: str, path: str, body: Any = None, *, tries: int = _TRIES) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from tradewind.artifacts import CacheEntry, CacheIndex
 from tradewind.cli.exits import ExitCode, UsageError
+from tradewind.cli.mlflow_option import mlflow_address
 from tradewind.cli.summary import age, columns
 from tradewind.local.stack import Home, running
 from tradewind.operators.durations import seconds_of
@@ -42,7 +43,7 @@ def cache(options: argparse.Namespace) -> ExitCode:
 def _index(options: argparse.Namespace) -> CacheIndex:
     environ = dict(os.environ)
     if options.mlflow:
-        environ["MLFLOW_TRACKING_URI"] = options.mlflow
+        environ["MLFLOW_TRACKING_URI"] = mlflow_address(options.mlflow)
     if options.store or options.mlflow:
         return CacheIndex(options.store or _ROOT, environ)
     home = Home.default()

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tradewind.cli.check_dag import require_dag
 from tradewind.cli.check_plan import plan_text
 from tradewind.cli.check_pods import count_pods
 from tradewind.cli.check_tree import tree
 from tradewind.cli.exits import ExitCode
-from tradewind.cli.source import read_source
+from tradewind.cli.source import choose, read_source
 from tradewind.errors import InvalidPipelineError, Problem
-from tradewind.ir import Pipeline
+from tradewind.plan import build
 from tradewind.plan.model import Plan
 
 __all__ = ["check_file"]
@@ -26,10 +27,8 @@ __all__ = ["check_file"]
 
 def check_file(options: argparse.Namespace) -> ExitCode:
     """Carry out `tradewind check FILE`."""
-    from tradewind import plan
-
     try:
-        built = plan.build(_sound(options.file, options.pipeline))
+        built = _sound(options.file, options.pipeline)
     except InvalidPipelineError as error:
         for line in _report(options.file, error):
             print(line, file=sys.stderr)
@@ -41,11 +40,17 @@ def check_file(options: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _sound(file: str, name: str) -> Pipeline:
-    """The pipeline of a file; what is wrong with a compiled one comes with what could not be run of it."""
-    path = Path(file).expanduser()
-    if path.suffix == ".py" or not path.is_file():
-        return read_source(file, pipeline=name).pipeline
+def _sound(file: str, name: str) -> Plan:
+    """What would run of a file; what is wrong with a compiled one comes with what could not be run of it."""
+    path = Path(file).expanduser().absolute()
+    if path.suffix == ".py" and path.is_file():
+        chosen = choose(path, name)
+        if chosen.arguments is not None:
+            require_dag(path, chosen)
+        content = chosen.load()
+        return content if isinstance(content, Plan) else build(content)
+    if not path.is_file():
+        return read_source(file, pipeline=name).plan()
     from tradewind import ir
     from tradewind.ir.executors import executors
     from tradewind.plan.support import unsupported
@@ -56,7 +61,7 @@ def _sound(file: str, name: str) -> Pipeline:
     except InvalidPipelineError as error:
         more = unsupported(pipeline, executors(pipeline.spec))
         raise InvalidPipelineError(file, dict.fromkeys((*error.problems, *more))) from None
-    return pipeline
+    return build(pipeline)
 
 
 # --- a pipeline that would run ---

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tradewind.cli.airflow_api import AirflowApi
-from tradewind.cli.clusters import choose_cluster, client_of
+from tradewind.cli.clusters import ask, choose_cluster, client_of, version_of
 from tradewind.cli.findings import Finding, guarded
 from tradewind.local.stack import USER, Home, StackState, read_password
 from tradewind.local.stack.ports import DEFAULT_PORTS, is_free
@@ -53,11 +53,7 @@ def stack_findings(home: Home, state: StackState, cluster: str) -> Iterator[Find
 
 def local_findings(home: Home, cluster: str) -> Iterator[Finding]:
     """Whether a local stack could be started; none runs."""
-    existing = next(path for path in (home.root, *home.root.parents) if path.exists())
-    writable = os.access(existing, os.W_OK | os.X_OK)
-    yield Finding(
-        "directory", writable, str(home.root), "Set TRADEWIND_HOME to a directory that you can write to."
-    )
+    yield guarded("directory", lambda: _directory(home))
     for name, port in DEFAULT_PORTS.items():
         detail = (
             f"port {port} is free" if is_free(port) else f"port {port} is taken, another one will be used"
@@ -68,6 +64,11 @@ def local_findings(home: Home, cluster: str) -> Iterator[Finding]:
         where = f"{choice.kubeconfig} {choice.context}".strip()
         yield from _cluster(lambda: (client_of(choice.kubeconfig, choice.context), "default"), where)
     yield Finding("stack", True, "does not run; tradewind up starts it, tradewind run brings its own")
+
+
+def _directory(home: Home) -> Finding:
+    home.require_writable()
+    return Finding("directory", True, str(home.root))
 
 
 def configured_findings(cluster: str = "") -> Iterator[Finding]:
@@ -159,12 +160,10 @@ def _cluster(connect: Callable[[], tuple[Any, str]], where: str) -> Iterator[Fin
     found: list[tuple[Any, str]] = []
 
     def reachable() -> Finding:
-        from kubernetes.client import VersionApi
-
         client, namespace = connect()
-        version = _ask(client, lambda: VersionApi(client).get_code(_request_timeout=_TIMEOUT_SECONDS))
+        version = version_of(client)
         found.append((client, namespace))
-        return Finding("cluster", True, f"Kubernetes {version.git_version} ({where})")
+        return Finding("cluster", True, f"Kubernetes {version} ({where})")
 
     yield guarded("cluster", reachable)
     for client, namespace in found:
@@ -193,28 +192,10 @@ def _allowed(client: Any, namespace: str, words: tuple[str, str]) -> bool:
     attributes = {"namespace": namespace, "verb": verb, "resource": resource, "subresource": part}
     review = {"spec": {"resourceAttributes": attributes}}
     api = AuthorizationV1Api(client)
-    answer = _ask(
+    answer = ask(
         client, lambda: api.create_self_subject_access_review(review, _request_timeout=_TIMEOUT_SECONDS)
     )
     return bool(answer.status.allowed)
-
-
-def _ask(client: Any, call: Callable[[], Any]) -> Any:
-    """Make a call to the cluster, whose failures become errors of ours."""
-    from kubernetes.client.exceptions import ApiException
-    from urllib3.exceptions import HTTPError
-
-    from tradewind.errors import ConfigurationError, UnreachableError
-
-    host = client.configuration.host
-    try:
-        return call()
-    except ApiException as error:
-        message = f"{host} answers {error.status} {error.reason}"
-        raise ConfigurationError(message, remedy="Check the credentials and their rights.") from error
-    except HTTPError as error:
-        message = f"{host} cannot be reached: {type(error).__name__}"
-        raise UnreachableError(message, remedy="Check the address, and that the cluster runs.") from error
 
 
 def _configured_cluster(connection: str) -> tuple[Any, str]:

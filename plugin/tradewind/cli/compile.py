@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
@@ -26,11 +27,22 @@ def compile_pipeline(options: argparse.Namespace) -> ExitCode:
         sys.stdout.write(text)
         return ExitCode.OK
     target = Path(options.output)
-    new = target.with_name(f".{target.name}.new")
     try:
-        new.write_text(text)
-        os.replace(new, target)
+        _write(target, text)
     except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+        remedy = "Give a file in a directory that is there and yours: -o FILE."
+        raise UsageError(f"cannot write {options.output!r}: {error.strerror}", remedy=remedy) from error
     print(f"Wrote {target}")
     return ExitCode.OK
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a file in one step: nobody finds half of it. Devices and pipes are written to as they are."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if target.exists() and not target.is_file():
+        target.write_text(text, encoding="utf-8")
+        return
+    new = target.with_name(f".{target.name}.new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, target)

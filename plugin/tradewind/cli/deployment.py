@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +14,11 @@ from tradewind.cli.airflow_api import AirflowApi
 from tradewind.cli.exits import UsageError
 from tradewind.cli.source import Source
 from tradewind.errors import InvalidPipelineError, Problem, TradewindError
-from tradewind.local.stack.environment import RUN_BUNDLE
+from tradewind.local.stack.environment import RUN_BUNDLE, bundle_name
 from tradewind.local.stack.home import Home
-from tradewind.local.stack.pipelines import install_pipeline
+from tradewind.local.stack.pipelines import RunPipeline, installing
 
-__all__ = ["Deployment", "deploy", "is_loaded_from", "wait_for_dag"]
+__all__ = ["Deployment", "deployed", "folder_that_loads", "run_pipeline_of", "wait_for_dag"]
 
 WAIT_SECONDS = 90.0
 
@@ -37,26 +38,63 @@ class Deployment:
     bundle: str
 
 
-def deploy(home: Home, source: Source, overrides: Mapping[str, Any]) -> Deployment:
-    """Hand a pipeline to the stack's Airflow, running or not.
+def run_pipeline_of(source: Source, cluster: str | None) -> RunPipeline:
+    """The pipeline of a file as the stack's Airflow is to run it.
 
     Args:
-        home: the stack's directory.
-        source: the pipeline and its settings.
-        overrides: arguments of `pipeline_dag` that win over the file's.
+        cluster: Airflow connection of the cluster for its steps; None: the stack's.
+
+    Raises:
+        InvalidPipelineError: a setting of its pods is not data.
+        UsageError: the file holds a finished plan.
     """
     from tradewind import ir
 
-    settings = {**source.settings, **overrides}
-    if source.params:
-        settings["params"] = dict(source.params)
-    file = install_pipeline(home, source.dag_id, ir.dump(source.pipeline), settings, origin=source.path)
-    return Deployment(source.dag_id, file, RUN_BUNDLE)
+    if problems := list(source.run.problems()):
+        raise InvalidPipelineError(str(source.path), problems)
+    settings = dict(source.run.settings)
+    if cluster is not None:
+        settings["cluster"] = cluster
+    if source.run.params:
+        settings["params"] = dict(source.run.params)
+    return RunPipeline(source.dag_id, ir.dump(source.pipeline), settings, origin=source.path)
 
 
-def is_loaded_from(source: Source, folders: tuple[Path, ...]) -> Path | None:
+def folder_that_loads(source: Source, folders: Iterable[Path]) -> Path | None:
     """The folder from which the stack loads this very file as a DAG file, if it does."""
+    if not source.makes_dag:
+        return None
     return next((folder for folder in folders if source.path.is_relative_to(folder)), None)
+
+
+@contextmanager
+def deployed(
+    home: Home, api: AirflowApi, pipeline: RunPipeline, folders: Iterable[Path], say: Callable[[str], None]
+) -> Iterator[Deployment]:
+    """Give a pipeline to Airflow. While this lasts, nobody else replaces it: a run is begun meanwhile.
+
+    Args:
+        home: of the running stack.
+        folders: from which it loads DAG files.
+        say: told when the DAG has another name than the pipeline, and why.
+    """
+    with installing(home, pipeline.dag_id):
+        if reason := _in_use(home, api, pipeline, folders):
+            pipeline = pipeline.under_its_own_id()
+            say(f"{reason}: this one runs as {pipeline.dag_id}")
+        yield Deployment(pipeline.dag_id, pipeline.install(home), RUN_BUNDLE)
+
+
+def _in_use(home: Home, api: AirflowApi, pipeline: RunPipeline, folders: Iterable[Path]) -> str:
+    """Why the DAG of this id has to stay what it is; empty when it need not."""
+    dag = api.dag(pipeline.dag_id)
+    if dag is None:
+        return ""
+    if not dag["is_stale"] and dag["bundle_name"] in map(bundle_name, folders):
+        return f"The DAG {pipeline.dag_id} is that of {dag['fileloc']}"
+    if not pipeline.is_installed(home) and (run := api.active_run(pipeline.dag_id)):
+        return f"Run {run} of {pipeline.dag_id}, from another version, goes on"
+    return ""
 
 
 def wait_for_dag(api: AirflowApi, deployment: Deployment, check: Callable[[], None]) -> None:

@@ -120,13 +120,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = _command(commands, "run", "run a pipeline once and watch it", _RUN)
     _file(run)
     run.add_argument(
         "-p", "--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the pipeline"
     )
-    run.add_argument("--experiment", default="", help="MLflow experiment (default: the pipeline's name)")
+    run.add_argument("--experiment", help="MLflow experiment (default: the pipeline's name)")
     run.add_argument("--pipeline-root", metavar="URI", help="keep this run's artifacts below this URI")
     run.add_argument("--no-cache", action="store_true", help="use no earlier results: every step runs")
     _servers(run)
@@ -161,6 +162,16 @@ def _parser() -> argparse.ArgumentParser:
     add_cache_command(commands)
     add_sweep_command(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: that reads files."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *arguments: Any, **named: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"tradewind {version('airflow-provider-tradewind')}")
+        parser.exit()
 
 
 def _command(commands: Any, name: str, summary: str, text: str) -> argparse.ArgumentParser:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradewind.cli.clusters import choose_cluster, core_api_of
 from tradewind.cli.exits import ExitCode, UsageError
+from tradewind.cli.mlflow_option import mlflow_address
 from tradewind.cli.run_states import RunState, RunStates, run_states
 from tradewind.cli.summary import age, columns
 from tradewind.errors import TradewindError, UnreachableError
@@ -57,10 +58,11 @@ def sweep(options: argparse.Namespace) -> ExitCode:
         TradewindError: the cluster or MLflow does not answer, or refuses.
     """
     least = 0.0 if options.older_than == "0" else seconds_of(options.older_than, "--older-than")
+    address = mlflow_address(options.mlflow)
     home = Home.default()
     state = running(home)
     accesses = _clusters(options, state)
-    mlflow = _mlflow(options, state)
+    mlflow = _mlflow(address, state)
     if not accesses and mlflow is None:
         raise UsageError(
             "there is nowhere to look: no stack runs, and AIRFLOW_HOME is not set",
@@ -102,12 +104,12 @@ def _clusters(options: argparse.Namespace, state: StackState | None) -> list[Clu
     return [ClusterAccess(lambda: api, name) for name in options.namespace or [namespace]]
 
 
-def _mlflow(options: argparse.Namespace, state: StackState | None) -> MlflowRest | None:
+def _mlflow(address: str, state: StackState | None) -> MlflowRest | None:
     from tradewind.operators.configuration import configuration
     from tradewind.operators.mlflow import MlflowAccess
     from tradewind.tracking import MlflowRest
 
-    uri = options.mlflow or (state.addresses.mlflow if state is not None else "")
+    uri = address or (state.addresses.mlflow if state is not None else "")
     if uri:
         return MlflowRest(
             uri,

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tradewind.cli.clusters import choose_cluster
+from tradewind.cli.clusters import choose_cluster, client_of, version_of
 from tradewind.cli.exits import ExitCode, UsageError
+from tradewind.cli.mlflow_option import mlflow_address, require_mlflow
 from tradewind.cli.progress import screen
 from tradewind.local.stack import USER, Home, Options, Stack, StackState, read_password, running
 from tradewind.local.stack.pipelines import forget_pipelines_of
@@ -16,6 +17,7 @@ from tradewind.local.stack.pipelines import forget_pipelines_of
 __all__ = ["keep_up"]
 
 _LOOK_SECONDS = 1.0
+_NO_FOLDERS = "none: give a folder with --dags; the examples are in dags/ of a checkout"
 
 
 def keep_up(options: argparse.Namespace) -> ExitCode:
@@ -24,6 +26,7 @@ def keep_up(options: argparse.Namespace) -> ExitCode:
     Raises:
         StackError: the stack did not start, or one of its processes ended.
         UsageError: a DAG folder or the cluster does not exist.
+        UnreachableError: cluster or MLflow do not answer.
     """
     home = Home.default()
     with screen() as show:
@@ -33,16 +36,20 @@ def keep_up(options: argparse.Namespace) -> ExitCode:
                 show.say(line)
             return ExitCode.OK
         folders = _folders(options.dags)
+        cluster, mlflow = choose_cluster(options.cluster), mlflow_address(options.mlflow)
+        if cluster is not None:
+            version_of(client_of(cluster.kubeconfig, cluster.context))
+        if mlflow:
+            require_mlflow(mlflow)
         home.create()
         for folder in folders:
             forget_pipelines_of(home, folder)
         began = time.monotonic()
-        cluster = choose_cluster(options.cluster)
         chosen = Options(
             dag_folders=folders,
             kubeconfig=cluster.kubeconfig if cluster else None,
             context=cluster.context if cluster else "",
-            mlflow=options.mlflow,
+            mlflow=mlflow,
             triggerer=True,
         )
         show.say(f"Starting the stack in {home.root}")
@@ -65,7 +72,7 @@ def _addresses(home: Home, state: StackState) -> Iterator[str]:
     yield f"  Airflow   {state.addresses.airflow}  (user {USER}, password {read_password(home)})"
     yield f"  MLflow    {state.addresses.mlflow}"
     yield f"  cluster   kubectl --kubeconfig {state.addresses.kubeconfig} get pods"
-    yield f"  DAGs      {', '.join(str(folder) for folder in state.dag_folders) or '-'}"
+    yield f"  DAGs      {', '.join(map(str, state.dag_folders)) or _NO_FOLDERS}"
     yield f"  logs      {home.logs}"
 
 

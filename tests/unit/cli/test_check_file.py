@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -269,3 +271,50 @@ def test_any_file_gets_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[s
         output = capsys.readouterr()
         assert bool(output.out) != bool(output.err)
     assert answers == {0, 2}
+
+
+DAG_FILE = """
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.component
+def greet(name: str): ...
+
+@dsl.pipeline
+def hello(name: str = "world"):
+    greet(name=name)
+
+"""
+
+
+def test_what_pipeline_dag_would_refuse_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "dag.py"
+    wrong = "dag = pipeline_dag(hello, nonsense=1, tracking='maybe', params={'q': 1}, steps={'gret': {}})\n"
+    file.write_text(DAG_FILE + wrong)
+    said = complaints(capsys, file)
+    assert "4 problems" in said[0]
+    for words in ("'nonsense'", "tracking: is 'maybe'", "params['q']", "gret"):
+        assert any(words in line for line in said), words
+    file.write_text(DAG_FILE + "dag = pipeline_dag(hello, default_args=5)\n")
+    assert len(complaints(capsys, file)) == 2
+
+
+def test_what_pipeline_dag_takes_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "dag.py"
+    file.write_text(
+        "from datetime import timedelta\n" + DAG_FILE + "dag = pipeline_dag(hello, schedule='@daily',"
+        " steps={'greet': {'execution_timeout': timedelta(hours=1), 'pool': 'gpu'}})\ndag.doc_md = 'x'\n"
+    )
+    assert shown(capsys, file)[0].endswith("pipeline hello, 1 step")
+
+
+def test_a_check_of_a_dag_file_leaves_no_airflow_behind(tmp_path: Path) -> None:
+    file = tmp_path / "dag.py"
+    file.write_text(DAG_FILE + "dag = pipeline_dag(hello)\n")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "tradewind.cli.main", "check", str(file)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} <= {"dag.py", "__pycache__"}

@@ -14,15 +14,18 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tradewind.errors import ConfigurationError
 from tradewind.local.stack import Home, StackBusyError, running
 from tradewind.local.stack.environment import Addresses, airflow_environment
-from tradewind.local.stack.pipelines import forget_pipelines_of, install_pipeline
+from tradewind.local.stack.pipelines import RunPipeline, forget_pipelines_of, installing, load_pipeline
 from tradewind.local.stack.ports import choose_ports, is_free
 from tradewind.local.stack.process import StackProcess
 from tradewind.local.stack.sessions import Session, end_sessions
@@ -285,7 +288,7 @@ def test_a_dag_file_changes_exactly_when_its_pipeline_does(tmp_path: Path) -> No
     origin = tmp_path / "mine" / "p.py"
 
     def install(text: str, **settings: object) -> int:
-        file = install_pipeline(home, "my dag/1", text, settings, origin=origin)
+        file = RunPipeline("my dag/1", text, settings, origin).install(home)
         assert file.parent == home.dags
         return file.stat().st_mtime_ns
 
@@ -300,8 +303,78 @@ def test_a_dag_file_changes_exactly_when_its_pipeline_does(tmp_path: Path) -> No
 def test_pipelines_of_a_folder_that_airflow_loads_itself_are_taken_back(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.create()
-    install_pipeline(home, "one", "a: 1", {}, origin=tmp_path / "dags" / "one.py")
-    install_pipeline(home, "two", "a: 1", {}, origin=tmp_path / "other" / "two.py")
+    RunPipeline("one", "a: 1", {}, origin=tmp_path / "dags" / "one.py").install(home)
+    RunPipeline("two", "a: 1", {}, origin=tmp_path / "other" / "two.py").install(home)
     forget_pipelines_of(home, tmp_path / "dags")
     assert [path.name for path in home.dags.iterdir()] == ["two.py"]
     assert sorted(path.name for path in home.pipelines.iterdir()) == ["two.json", "two.yaml"]
+
+
+def test_a_pipeline_knows_whether_airflow_has_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    settings = {"default_args": {"retry_delay": timedelta(seconds=5)}, "retry_on": ("lost",)}
+    pipeline = RunPipeline("one", "a: 1", settings, origin=tmp_path / "one.py")
+    assert not pipeline.is_installed(home)
+    pipeline.install(home)
+    assert replace(pipeline, origin=tmp_path / "copy.py").is_installed(home)
+    for other in (replace(pipeline, compiled="a: 2"), replace(pipeline, settings={})):
+        assert not other.is_installed(home)
+        own = other.under_its_own_id()
+        assert own.dag_id.startswith("one-")
+        assert own.dag_id == other.under_its_own_id().dag_id
+        own.install(home)
+    assert pipeline.is_installed(home)
+
+
+def test_a_pipeline_under_its_own_id_outlives_the_folder_that_it_came_from(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.create()
+    RunPipeline("one", "a: 1", {}, origin=tmp_path / "dags" / "one.py").under_its_own_id().install(home)
+    forget_pipelines_of(home, tmp_path / "dags")
+    assert len(list(home.dags.iterdir())) == 1
+
+
+def test_settings_come_back_as_they_were(tmp_path: Path, airflow_home: object) -> None:
+    from tradewind import dsl, ir
+
+    @dsl.component
+    def greet() -> str:
+        return "x"
+
+    home = Home(tmp_path)
+    home.create()
+    start, delay = datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=2)
+    settings = {"default_args": {"retry_delay": delay, "start_date": start}, "tags": {"b", "a"}}
+    dag = load_pipeline(str(RunPipeline("x" * 240, ir.dump(dsl.compile(greet)), settings).install(home)))
+    task = dag.get_task("greet")
+    assert (dag.dag_id, set(dag.tags)) == ("x" * 240, {"a", "b"})
+    assert (task.retry_delay, task.start_date) == (delay, start)
+
+
+def test_one_at_a_time_replaces_a_pipeline(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    seen: list[str] = []
+
+    def second() -> None:
+        with installing(home, "one"):
+            seen.append("second")
+
+    with installing(home, "one"), installing(home, "other"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        seen.append("first")
+    thread.join()
+    assert seen == ["first", "second"]
+
+
+@pytest.mark.parametrize("root", ["/proc/nope", "/etc/passwd", "/etc/passwd/below"])
+def test_a_directory_that_cannot_be_used_is_one_error(root: str) -> None:
+    home = Home(Path(root))
+    assert running(home) is None
+    for use in (home.create, home.require_writable):
+        with pytest.raises(ConfigurationError, match=f"{root} cannot be used") as caught:
+            use()
+        assert "TRADEWIND_HOME" in caught.value.remedy

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tradewind.errors import ConfigurationError
 
 __all__ = ["Home"]
 
@@ -87,14 +90,41 @@ class Home:
         return self.root / "stack.lock"
 
     def create(self) -> None:
-        """Make the directories that are missing."""
-        for directory in (
-            self.root,
-            self.airflow,
-            self.dags,
-            self.plugins,
-            self.pipelines,
-            self.mlflow,
-            self.logs,
-        ):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the directories that are missing.
+
+        Raises:
+            ConfigurationError: they cannot be made, or not be written to.
+        """
+        try:
+            for directory in (
+                self.root,
+                self.airflow,
+                self.dags,
+                self.plugins,
+                self.pipelines,
+                self.mlflow,
+                self.logs,
+            ):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self.require_writable()
+
+    def require_writable(self) -> None:
+        """See whether files can be made here, or where this directory would be made.
+
+        Raises:
+            ConfigurationError: they cannot.
+        """
+        existing = next(path for path in (self.root, *self.root.parents) if os.path.lexists(path))
+        try:
+            with TemporaryDirectory(dir=existing):
+                pass
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self.root} cannot be used: {error.strerror}",
+            remedy="Set TRADEWIND_HOME to a directory that you can write to.",
+        )

@@ -49,7 +49,7 @@ class Options:
         dag_folders: folders to load DAG files from, besides the pipelines of `tradewind run`.
         kubeconfig: of the cluster to run steps on; None: the embedded one.
         context: context in that file; empty: its current one.
-        mlflow: address of an MLflow server to use; empty: start one.
+        mlflow: address of an MLflow server to use, which is there; empty: start one.
         triggerer: start Airflow's triggerer as well. Without it, deferrable steps wait in their workers;
             other deferrable operators wait for ever.
         start_seconds: how long everything together may take to be ready.
@@ -199,9 +199,10 @@ class Stack:
         self, cluster: threading.Thread, failures: Sequence[BaseException], began: float
     ) -> None:
         waiting: dict[str, Callable[[], bool]] = {
-            "MLflow": lambda: _get(self.state.addresses.mlflow, "/health") is not None,
             "Airflow": lambda: _airflow_ready(self.state.addresses.airflow, began),
         }
+        if not self._options.mlflow:
+            waiting["MLflow"] = lambda: _get(self.state.addresses.mlflow, "/health") is not None
         if self._options.kubeconfig is None:
             waiting["the embedded cluster"] = lambda: not cluster.is_alive()
         deadline = began + self._options.start_seconds

@@ -52,9 +52,11 @@ class StackState:
 
 def running(home: Home) -> StackState | None:
     """The stack that runs in `home`, ready or still starting; None when none does."""
-    if not home.lock.exists():
+    try:
+        lock = home.lock.open()
+    except OSError:  # none ever ran here, or nobody can say
         return None
-    with home.lock.open() as file:
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
