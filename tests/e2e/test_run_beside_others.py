@@ -34,7 +34,7 @@ def start(stack: LocalStack, *arguments: str) -> tuple[str, str]:
     """Start a run; returns the ids of its DAG and of itself."""
     code, output = stack.run("run", *arguments, "--no-watch")
     assert code == 0, output
-    words = [line.split() for line in output.splitlines() if line.startswith("Run run_")][-1]
+    words = next(line.split() for line in output.splitlines() if line.startswith("Run run_"))
     return words[3].rstrip(":"), words[1]
 
 

@@ -93,7 +93,7 @@ def _in_use(home: Home, api: AirflowApi, pipeline: RunPipeline, folders: Iterabl
     if not dag["is_stale"] and dag["bundle_name"] in map(bundle_name, folders):
         return f"The DAG {pipeline.dag_id} is that of {dag['fileloc']}"
     if not pipeline.is_installed(home) and (run := api.active_run(pipeline.dag_id)):
-        return f"Run {run} of {pipeline.dag_id}, from another version, goes on"
+        return f"Another version of {pipeline.dag_id} goes on in {run}"
     return ""
 
 

@@ -65,7 +65,7 @@ def test_a_run_that_goes_on_keeps_what_it_began_with(home: Home) -> None:
             assert other.dag_id.startswith("mix-")
             assert other.file.stem == other.dag_id
     assert FIRST.is_installed(home)
-    assert said == [f"Run run_1 of mix, from another version, goes on: this one runs as {other.dag_id}"]
+    assert said == [f"Another version of mix goes on in run_1: this one runs as {other.dag_id}"]
 
 
 def test_settings_of_a_run_that_goes_on_stay_as_well(home: Home) -> None:
