@@ -6,18 +6,16 @@ the argument, and one at a time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from tradewind.errors import Problem
+from tradewind.plan.values import text_problem
 
-__all__ = ["argument_problems", "display_name_problem", "text_problem"]
+__all__ = ["argument_problems", "display_name_problem"]
 
 _LONGEST_DISPLAY_NAME = 2000  # what Airflow's columns hold
-
-_HALF = re.compile("[\ud800-\udfff]")
 
 
 def argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
@@ -37,13 +35,6 @@ def display_name_problem(name: Any) -> str:
         return f"the display name has {len(name)} characters, more than {_LONGEST_DISPLAY_NAME}"
     problem = text_problem(name)
     return f"the display name {problem}" if problem else ""
-
-
-def text_problem(text: str) -> str:
-    """Say why a text could not be stored; "" when it can."""
-    if "\0" in text:
-        return "holds a NUL character"
-    return "is not valid Unicode" if not text.isascii() and _HALF.search(text) else ""
 
 
 def _is_number(value: object) -> bool:

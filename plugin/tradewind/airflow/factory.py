@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import attrs
 
 from airflow.sdk import DAG
-from tradewind.airflow.arguments import argument_problems, display_name_problem, text_problem
+from tradewind.airflow.arguments import argument_problems, display_name_problem
 from tradewind.airflow.docs import pipeline_doc, summary
 from tradewind.airflow.params import RunParams, run_params
 from tradewind.airflow.sources import calling_file, plan_of, source_name
@@ -30,6 +30,7 @@ from tradewind.operators.durations import seconds_of
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.settings import MLFLOW_STORE, FinalStatusWords, RunSettings, TrackingMode
 from tradewind.plan.model import Plan
+from tradewind.plan.values import text_problem
 
 if TYPE_CHECKING:
     from tradewind.dsl import BaseComponent

@@ -42,8 +42,8 @@ class Resources:
         """Requests above their limits: Kubernetes refuses the pod."""
         for kind, amount in (("cpu", cores), ("memory", gigabytes)):
             request, limit = getattr(self, f"{kind}_request"), getattr(self, f"{kind}_limit")
-            with suppress(ValueError):  # not set, or known at run time only
-                if amount(request) > amount(limit):
+            with suppress(ValueError):  # known at run time only
+                if request and limit and amount(request) > amount(limit):
                     yield f"the {kind} request {request!r} is above the limit {limit!r}"
 
 

@@ -16,7 +16,7 @@ from tradewind.errors import FatalError
 from tradewind.plan.model import ParameterType
 from tradewind.plan.placeholders import render
 
-__all__ = ["NOT_FINITE", "coerce", "one_of", "typed"]
+__all__ = ["NOT_FINITE", "coerce", "one_of", "text_problem", "typed"]
 
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """What stands for the numbers that JSON does not know (docs/protocol.md)."""
@@ -121,6 +121,13 @@ def one_of(value: Any, literals: Sequence[Any], where: str) -> Any:
     return value
 
 
+def text_problem(text: str) -> str:
+    """Say why nothing can carry a text on; "" when all can."""
+    if "\0" in text:
+        return "holds a NUL character"
+    return "is not valid text (half of a surrogate pair)" if not text.isascii() and _HALF.search(text) else ""
+
+
 def _float(value: float, where: str) -> float:
     try:
         return float(value)
@@ -132,12 +139,8 @@ def _float(value: float, where: str) -> float:
 
 def _refuse_strange(value: Any, where: str) -> None:
     if isinstance(value, str):
-        if "\0" in value:
-            raise FatalError(
-                f"{where}: holds a NUL character", remedy="pass binary data as an artifact, or as base64"
-            )
-        if not value.isascii() and _HALF.search(value):
-            raise FatalError(f"{where}: is not valid text (half of a surrogate pair)")
+        if problem := text_problem(value):
+            raise FatalError(f"{where}: {problem}", remedy="pass binary data as an artifact, or as base64")
     elif isinstance(value, dict):
         for key, member in value.items():
             if not isinstance(key, str):
