@@ -117,8 +117,57 @@ def one_of(n: int):
 """
 
 
-def test_what_is_lost_for_good_is_said(compile_with_kfp: Callable[[Path], Path], tmp_path: Path) -> None:
-    source = tmp_path / "one_of.py"
-    source.write_text(ONE_OF)
-    with pytest.raises(InvalidPipelineError, match=r"SDK has lost the dsl\.OneOf .* `tradewind compile`"):
+ONE_NUMBER = """
+from kfp import dsl
+
+@dsl.component
+def work(x: int = 1) -> int:
+    return x
+
+@dsl.pipeline
+def inner(x: str):
+    with dsl.If(x == "a"):
+        work(x=1)
+    with dsl.Else():
+        work(x=2)
+
+@dsl.pipeline
+def one_number(y: str = "a"):
+    inner(x=y)
+    with dsl.If(y == "b"):
+        work(x=3)
+    with dsl.Else():
+        work(x=4)
+"""
+
+NOTHING = """
+from kfp import dsl
+
+@dsl.component
+def work(x: int = 1) -> int:
+    return x
+
+@dsl.pipeline
+def nothing(n: int):
+    with dsl.If(n == 1):
+        pass
+    work()
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ONE_OF, r"SDK has lost the dsl\.OneOf .* `tradewind compile`"),
+        (ONE_NUMBER, r"comp-condition-2-2: .* put its tasks into 'comp-condition-2', .* `tradewind compile`"),
+        (NOTHING, r"comp-condition-1: the block has no tasks in it \(put one in, or leave the block out\)"),
+    ],
+    ids=["one_of", "one_number", "nothing"],
+)
+def test_what_is_lost_for_good_is_said(
+    text: str, words: str, compile_with_kfp: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    source = tmp_path / "lost.py"
+    source.write_text(text)
+    with pytest.raises(InvalidPipelineError, match=words):
         ir.load(compile_with_kfp(source))

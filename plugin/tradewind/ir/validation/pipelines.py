@@ -21,7 +21,7 @@ from tradewind.ir.schema import step_into
 from tradewind.ir.types import declared_type
 from tradewind.ir.validation.bindings import choices, misfit
 from tradewind.ir.validation.nesting import check_nesting
-from tradewind.ir.validation.scopes import check_scope
+from tradewind.ir.validation.scopes import check_scope, empty
 
 __all__ = ["MAX_PROBLEMS", "at_most", "validate"]
 
@@ -81,9 +81,9 @@ def _problems(
 
 
 def _scopes(spec: PipelineSpec) -> Iterator[Problem]:
-    yield from check_scope(spec.root, spec.components, "$.root")
+    yield from check_scope("", spec.root, spec.components, "$.root")
     for name, component in sorted(spec.components.items()):
-        yield from check_scope(component, spec.components, step_into("$.components", name))
+        yield from check_scope(name, component, spec.components, step_into("$.components", name))
 
 
 def _head(spec: PipelineSpec) -> Iterator[Problem]:
@@ -144,7 +144,7 @@ def _components(spec: PipelineSpec, labels: Collection[str]) -> Iterator[Problem
         yield from _definitions(component, place)
         match component.WhichOneof("implementation"):
             case None:
-                yield Problem(place, "has neither an executor nor tasks", "give executorLabel or dag")
+                yield empty(name, spec.components, place)
             case "executor_label" if component.executor_label not in labels:
                 message = f"there is no executor {component.executor_label!r}"
                 yield Problem(f"{place}.executorLabel", message, "see $.deploymentSpec.executors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, DagOutputsSpec, DagSpec, PipelineTaskSpec
@@ -12,15 +13,31 @@ from tradewind.ir.schema import step_into
 from tradewind.ir.tasks import producers
 from tradewind.ir.validation.bindings import Task, check_inputs, choices
 
-__all__ = ["check_scope"]
+__all__ = ["check_scope", "empty"]
+
+_BLOCK = re.compile(r"(?P<first>comp-(?:for-loop|condition|condition-branches|exit-handler)-\d+)(?:-\d+)?\Z")
+"""Names of the components that compilers make of blocks; a second one of a name gets a number behind it."""
+
+
+def empty(name: str, components: Mapping[str, ComponentSpec], place: str) -> Problem:
+    """What to say about a component without tasks and executor; empty blocks have their own stories."""
+    block = _BLOCK.match(name)
+    if block is None:
+        return Problem(place, "has neither an executor nor tasks", "give executorLabel or dag")
+    first = block["first"]
+    if first != name and first in components and components[first].WhichOneof("implementation") == "dag":
+        message = f"the KFP SDK has put its tasks into {first!r}, the block of that number in a sub-pipeline"
+        return Problem(place, message, "compile it with `tradewind compile`, which tells blocks apart")
+    return Problem(place, "the block has no tasks in it", "put one in, or leave the block out")
 
 
 def check_scope(
-    component: ComponentSpec, components: Mapping[str, ComponentSpec], place: str
+    own_name: str, component: ComponentSpec, components: Mapping[str, ComponentSpec], place: str
 ) -> Iterator[Problem]:
     """Yield what is wrong inside one pipeline or sub-pipeline; nothing for a component that is a step.
 
     Args:
+        own_name: of the component, empty for the whole pipeline's.
         component: whose tasks to check.
         components: all of the document's.
         place: of the component.
@@ -29,7 +46,11 @@ def check_scope(
         return
     dag = component.dag
     if not dag.tasks:
-        yield Problem(f"{place}.dag.tasks", "is empty", "call at least one component in the pipeline")
+        if _BLOCK.match(own_name):
+            yield empty(own_name, components, place)
+        else:
+            yield Problem(f"{place}.dag.tasks", "is empty", "call at least one component in the pipeline")
+        return
     siblings = {}
     for name, task in sorted(dag.tasks.items()):
         reference = task.component_ref.name
