@@ -43,6 +43,7 @@ SLICE = (
     "images_without_python",
     "kubernetes_secrets",
     "loop_artifacts",
+    "notebook",
     "one_of_in_loop",
     "parameters",
     "placeholders_anywhere",

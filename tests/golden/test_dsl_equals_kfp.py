@@ -36,8 +36,14 @@ BROKEN_BY_KFP = {"items_in_text", "outer_values"}
 """The SDK's files ask for inputs that are not there. Ours do not; the plans of both are equal."""
 
 
+IN_OUR_WORDS = {"notebook"}
+"""What runs a notebook is part of its component's source, and our own; its unit tests compare the rest."""
+
+
 @pytest.mark.parametrize(
-    "path", [path for path in PIPELINES if path.stem not in BROKEN_BY_KFP], ids=lambda path: path.stem
+    "path",
+    [path for path in PIPELINES if path.stem not in BROKEN_BY_KFP | IN_OUR_WORDS],
+    ids=lambda path: path.stem,
 )
 def test_same_document(path: Path, expected: dict[Path, Path], directory: Path) -> None:
     documents = list(yaml.safe_load_all(expected[path].read_text()))
