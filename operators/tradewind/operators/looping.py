@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.configuration import conf
-
 from tradewind.errors import FatalError
+from tradewind.operators.iteration_limit import check_iterations
 from tradewind.operators.nest import LoopNest, items_task
 from tradewind.operators.placeholders import constant_placeholders
 from tradewind.operators.view import RunFacts, TaskView, position_of
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from tradewind.operators.loop import LoopOperator
 
 __all__ = ["make_iterations"]
-
-AIRFLOWS_LIMIT = 1024
 
 
 def make_iterations(operator: LoopOperator, context: Context) -> list[int]:
@@ -53,7 +50,7 @@ def make_iterations(operator: LoopOperator, context: Context) -> list[int]:
         iterations.extend(
             {"parent": parent, "path": [*path, number], "item": item} for number, item in enumerate(items)
         )
-    _check_number(loop, len(iterations))
+    check_iterations({loop.id: len(iterations)})
     if skips:
         ti.xcom_push(key=SKIPPED_KEY, value={"around": skips})
     ti.xcom_push(key=ITERATIONS_KEY, value=iterations)
@@ -86,12 +83,3 @@ def _items(loop: Loop, view: TaskView, at: Position) -> tuple[list[Any], dict[st
         if not loop.loop:
             raise
         return [], {"reason": error.message, "failed": True, "error": True}
-
-
-def _check_number(loop: Loop, number: int) -> None:
-    most = conf.getint("core", "max_map_length", fallback=AIRFLOWS_LIMIT)
-    if number > most:
-        raise FatalError(
-            f"the loop {loop.id!r} has {number} iterations, Airflow is set to at most {most}",
-            remedy="Raise [core] max_map_length in all of Airflow, or loop over fewer items.",
-        )

@@ -6,12 +6,14 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from tradewind.errors import TradewindError
+from tradewind.operators.iteration_limit import check_iterations
 from tradewind.operators.links import ARTIFACTS_URL, MLFLOW_URL
 from tradewind.operators.mlflow import Tracking
 from tradewind.operators.parameters import resolve_parameters
 from tradewind.operators.pending import earlier_pending, write_pending
 from tradewind.operators.run_options import RunOptions, settings_of_run
 from tradewind.operators.settings import RunSettings
+from tradewind.plan.iterations import least_iterations
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,7 +30,7 @@ def open_run(operator: RunStartOperator, context: Context) -> dict[str, Any]:
     """Resolve the run's parameters and make its MLflow run; returns the XCom of `run_start`.
 
     Raises:
-        FatalError: a parameter is missing or has the wrong type.
+        FatalError: a parameter is missing, has the wrong type or gives a loop too many iterations.
         TradewindError: MLflow is away and tracking is required.
     """
     ti: Any = context["ti"]
@@ -41,6 +43,7 @@ def open_run(operator: RunStartOperator, context: Context) -> dict[str, Any]:
         context,
         operator.get_template_env(),
     )
+    check_iterations(least_iterations(operator.loops, parameters))
     key = f"{ti.dag_id}/{ti.run_id}"
     job_id = uuid.uuid5(NAMESPACE, key)
     limits = _limits(operator, context)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from tradewind.operators.settings import RunSettings
-    from tradewind.plan.model import PipelineParameter, Plan
+    from tradewind.plan.model import Loop, PipelineParameter, Plan
 
 __all__ = ["RunEndOperator", "RunStartOperator"]
 
@@ -33,13 +33,14 @@ class RunStartOperator(BaseOperator):
     Args:
         pipeline: the settings that all tasks of the DAG share.
         parameters: the pipeline's parameters.
+        loops: those whose number of iterations the parameters decide.
         templated_params: Jinja templates by parameter, from the DAG file; see
             `tradewind.operators.parameters`.
     """
 
     ui_color = "#e6f4ea"
     template_fields: Collection[str] = ()
-    shallow_copy_attrs = ("pipeline", "parameters", "templated_params")
+    shallow_copy_attrs = ("pipeline", "parameters", "loops", "templated_params")
     operator_extra_links: ClassVar[Collection[BaseOperatorLink]] = _LINKS  # type: ignore[misc]
 
     def __init__(
@@ -47,12 +48,14 @@ class RunStartOperator(BaseOperator):
         *,
         pipeline: RunSettings,
         parameters: Mapping[str, PipelineParameter],
+        loops: Collection[Loop] = (),
         templated_params: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.pipeline = pipeline
         self.parameters = parameters
+        self.loops = tuple(loops)
         self.templated_params = templated_params or {}
         self.links: dict[str, str] = {}
 

@@ -27,8 +27,10 @@ from tradewind.airflow.tasks import StepArguments, add_tasks, retry_problems, st
 from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.garbage import collection_paused
 from tradewind.operators.durations import seconds_of
+from tradewind.operators.iteration_limit import iteration_problems
 from tradewind.operators.pod_arguments import pod_argument_problems
 from tradewind.operators.settings import MLFLOW_STORE, FinalStatusWords, RunSettings, TrackingMode
+from tradewind.plan.iterations import least_iterations
 from tradewind.plan.model import Plan
 from tradewind.plan.values import text_problem
 
@@ -137,6 +139,8 @@ def pipeline_dag(
     problems.extend(step_argument_problems(plan, steps))
     problems.extend(retry_problems(retry_on, "retry_on"))
     problems.extend(_root_problems(plan, artifact_store))
+    if plan is not None:
+        problems.extend(iteration_problems(least_iterations(plan.loops.values(), {})))
     run = run_params(plan, params, scheduled=schedule is not None, problems=problems)
     dag = _dag(dag_id, plan, run, arguments, problems)
     if dag is not None and plan is not None and not problems:

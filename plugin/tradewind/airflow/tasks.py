@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from tradewind.operators.pod_arguments import place_arguments, pod_argument_prob
 from tradewind.operators.run import RunEndOperator, RunStartOperator
 from tradewind.operators.settings import RUN_END, RUN_START, STEPS_DONE, RunSettings
 from tradewind.operators.step import StepOperator
+from tradewind.plan.iterations import certain_loops
 from tradewind.plan.model import Loop, Plan, Retry, Step
 
 __all__ = ["StepArguments", "add_tasks", "retry_problems", "step_argument_problems"]
@@ -120,7 +121,7 @@ def add_tasks(
         arguments: by step id, checked by `step_argument_problems`.
         problems: values that an operator refuses are added here.
     """
-    start = _start(dag, settings, run)
+    start = _start(dag, settings, run, certain_loops(plan))
     builder = _Builder(dag, plan, settings)
     for loop in plan.loops.values():
         builder.add_loop(loop)
@@ -258,13 +259,14 @@ def _trigger_rule(subject: Step | Loop, *, mapped: bool) -> TriggerRule:
     return TriggerRule.ALL_SUCCESS
 
 
-def _start(dag: DAG, settings: RunSettings, run: RunParams) -> RunStartOperator:
+def _start(dag: DAG, settings: RunSettings, run: RunParams, loops: Collection[Loop]) -> RunStartOperator:
     return _lean(
         RunStartOperator(
             task_id=RUN_START,
             dag=dag,
             pipeline=settings,
             parameters=run.declared,
+            loops=loops,
             templated_params=run.templates,
         )
     )

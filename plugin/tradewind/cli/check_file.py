@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from tradewind.cli.check_dag import require_dag
@@ -20,6 +21,8 @@ from tradewind.cli.exits import ExitCode
 from tradewind.cli.source import choose, read_source
 from tradewind.errors import InvalidPipelineError, Problem
 from tradewind.plan import build
+from tradewind.plan.bindings import Constant
+from tradewind.plan.iterations import least_iterations
 from tradewind.plan.model import Plan
 
 __all__ = ["check_file"]
@@ -28,29 +31,32 @@ __all__ = ["check_file"]
 def check_file(options: argparse.Namespace) -> ExitCode:
     """Carry out `tradewind check FILE`."""
     try:
-        built = _sound(options.file, options.pipeline)
+        built, is_kfp_s = _sound(options.file, options.pipeline)
     except InvalidPipelineError as error:
         for line in _report(options.file, error):
             print(line, file=sys.stderr)
         return ExitCode.USAGE
     style = _Style(sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     lines = plan_text(built) if options.plan else _summary(options.file, built, style)
-    for line in lines:
+    for line in chain(lines, () if options.plan else _notes(built, is_kfp_s)):
         print(line)
     return ExitCode.OK
 
 
-def _sound(file: str, name: str) -> Plan:
-    """What would run of a file; what is wrong with a compiled one comes with what could not be run of it."""
+def _sound(file: str, name: str) -> tuple[Plan, bool]:
+    """What would run of a file, and whether the KFP SDK compiled it.
+
+    What is wrong with a compiled one comes with what could not be run of it.
+    """
     path = Path(file).expanduser().absolute()
     if path.suffix == ".py" and path.is_file():
         chosen = choose(path, name)
         if chosen.arguments is not None:
             require_dag(path, chosen)
         content = chosen.load()
-        return content if isinstance(content, Plan) else build(content)
+        return content if isinstance(content, Plan) else build(content), False
     if not path.is_file():
-        return read_source(file, pipeline=name).plan()
+        return read_source(file, pipeline=name).plan(), False
     from tradewind import ir
     from tradewind.ir.executors import executors
     from tradewind.plan.support import unsupported
@@ -61,7 +67,7 @@ def _sound(file: str, name: str) -> Plan:
     except InvalidPipelineError as error:
         more = unsupported(pipeline, executors(pipeline.spec))
         raise InvalidPipelineError(file, dict.fromkeys((*error.problems, *more))) from None
-    return build(pipeline)
+    return build(pipeline), pipeline.spec.sdk_version.startswith("kfp-")
 
 
 # --- a pipeline that would run ---
@@ -93,6 +99,23 @@ def _summary(file: str, plan: Plan, style: _Style) -> Iterator[str]:
         name = row.name if row.is_step else style("1", row.name)
         what = row.what.ljust(images) if row.is_step else style("36", row.what)
         yield f"      {indent}{name}{padding}  {what}  {style('2', row.notes)}".rstrip()
+
+
+def _notes(plan: Plan, is_kfp_s: bool) -> Iterator[str]:
+    """What may be meant otherwise, or may not be possible where the pipeline is going to run."""
+    for loop in plan.loops.values() if is_kfp_s else ():
+        around = loop.loop
+        while around and plan.loops[around].items != loop.items:
+            around = plan.loops[around].loop
+        if around and not isinstance(loop.items, Constant):
+            yield f"note  {loop.id} goes over the list of {around}; the KFP SDK calls both items the same, so the"
+            yield "      item in it is always the inner one. Compile with `tradewind compile` to tell them apart."
+    numbers = least_iterations(plan.loops.values(), {})
+    if numbers:
+        from tradewind.operators.iteration_limit import iteration_problems
+
+        for problem in iteration_problems(numbers):
+            yield f"note  {problem.place} {problem.message} here: {problem.remedy}"
 
 
 # --- a pipeline that would not ---

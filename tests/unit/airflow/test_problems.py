@@ -207,3 +207,13 @@ def test_a_name_that_is_no_dag_id_is_made_one():
     dag = pipeline_dag(compiled)
     assert dag.dag_id == "my-pipeline-2"
     assert pipeline_dag(compiled, dagrun_timeout=timedelta(hours=1)).dag_display_name == "Churn (2)"
+
+
+def test_a_literal_list_that_airflow_cannot_map_over():
+    @dsl.pipeline
+    def wide():
+        with dsl.ParallelFor(list(range(100))), dsl.ParallelFor(list(range(11))) as rows:
+            train(rows=rows)
+
+    (problem,) = problems(pipeline=wide)
+    assert "has 1100 iterations, Airflow is set to at most 1024 (raise [core] max_map_length" in problem

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fixtures.damaged_files import damaged
-from tradewind import dsl, plan
+from tradewind import dsl, ir, plan
 from tradewind.cli.check_pods import count_pods
 from tradewind.cli.main import main
 
@@ -318,3 +319,50 @@ def test_a_check_of_a_dag_file_leaves_no_airflow_behind(tmp_path: Path) -> None:
     result = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert {path.name for path in tmp_path.iterdir()} <= {"dag.py", "__pycache__"}
+
+
+# --- what may be meant otherwise ---
+
+NESTED = """
+from kfp import dsl
+
+@dsl.component
+def pair(a: str, b: str): ...
+
+@dsl.pipeline
+def pairs(names: list):
+    with dsl.ParallelFor(names) as one:
+        with dsl.ParallelFor(names) as other:
+            pair(a=one, b=other)
+"""
+
+
+def test_items_that_the_sdk_mixes_up_are_told(
+    compile_with_kfp: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "pairs.py"
+    source.write_text(NESTED)
+    notes = [line for line in shown(capsys, compile_with_kfp(source)) if line.startswith("note")]
+    (note,) = notes
+    assert (
+        "for-loop-1.for-loop-2 goes over the list of for-loop-1, the KFP SDK calls both items the same"
+        in note
+    )
+    source.write_text(NESTED.replace("from kfp", "from tradewind"))
+    assert not any("note" in line for line in shown(capsys, source))
+
+
+def test_loops_longer_than_airflow_is_set_to_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dsl.component
+    def step(x: int): ...
+
+    @dsl.pipeline
+    def wide():
+        with dsl.ParallelFor(list(range(1025))) as number:
+            step(x=number)
+
+    file = tmp_path / "wide.yaml"
+    file.write_text(ir.dump(dsl.compile(wide)))
+    assert "1025 iterations, Airflow is set to at most 1024 here: raise" in shown(capsys, file)[-1]

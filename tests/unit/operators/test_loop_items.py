@@ -187,7 +187,9 @@ def test_more_iterations_than_airflow_takes_is_an_error_before_any(
     airflow_home: Any, monkeypatch: pytest.MonkeyPatch
 ):
     ti = instance()
-    with pytest.raises(Exception, match=r"'outer' has 5 iterations, Airflow is set to at most 4") as caught:
+    with pytest.raises(
+        Exception, match=r"loop 'outer' has 5 iterations, Airflow is set to at most 4"
+    ) as caught:
         make(ti, Loop(OUTER, "", Constant([1, 2, 3, 4, 5])), monkeypatch, most=4)
     assert "max_map_length" in str(caught.value)
     assert ti.xcoms["outer.loop_items", -1, "iterations"][0]["item"] == "a"  # nothing was left

@@ -174,3 +174,27 @@ def test_what_mlflow_missed_is_written_later(
     assert states == ["FINISHED"] * 6
     rows = {item["value"] for run in runs for item in run["data"].get("params", []) if item["key"] == "rows"}
     assert rows == {"1", "2", "4"}
+
+
+WIDE = """
+from tradewind import dsl
+from tradewind.airflow import pipeline_dag
+
+@dsl.component
+def work(x: int): ...
+
+@dsl.pipeline
+def wide(numbers: list[int] = [1]):
+    first = work(x=0)
+    with dsl.ParallelFor(numbers) as number:
+        work(x=number).after(first)
+
+dag = pipeline_dag(wide, tracking="off")
+"""
+
+
+def test_a_list_that_is_too_long_is_refused_before_any_step(run_dag: Callable[..., Any]) -> None:
+    result = run_dag(WIDE, conf={"numbers": list(range(1025))})
+    assert result.tasks["run_start"] == "failed"
+    assert result.tasks["work"] == "upstream_failed"
+    assert "loop 'for-loop-1' has 1025 iterations" in str(result.errors["run_start"][-1])
