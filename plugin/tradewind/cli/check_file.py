@@ -109,7 +109,7 @@ def _notes(plan: Plan, is_kfp_s: bool) -> Iterator[str]:
             around = plan.loops[around].loop
         if around and not isinstance(loop.items, Constant):
             yield f"note  {loop.id} goes over the list of {around}: the KFP SDK gives both items one name,"
-            yield "      and in it that is the inner one. Compile with `tradewind compile` to tell them apart."
+            yield "      which is the inner one's. Compile with `tradewind compile` to tell them apart."
     numbers = least_iterations(plan.loops.values(), {})
     if numbers:
         from tradewind.operators.iteration_limit import iteration_problems

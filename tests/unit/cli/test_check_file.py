@@ -345,7 +345,7 @@ def test_items_that_the_sdk_mixes_up_are_told(
     notes = [line for line in shown(capsys, compile_with_kfp(source)) if line.startswith("note")]
     (note,) = notes
     assert (
-        "for-loop-1.for-loop-2 goes over the list of for-loop-1, the KFP SDK calls both items the same"
+        "for-loop-1.for-loop-2 goes over the list of for-loop-1: the KFP SDK gives both items one name"
         in note
     )
     source.write_text(NESTED.replace("from kfp", "from tradewind"))
