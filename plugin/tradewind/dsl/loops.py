@@ -34,51 +34,68 @@ class ItemChannel(Channel):
 
 
 class FieldChannel(Channel):
-    """A value in an item that is a dictionary."""
+    """A value in an item that is a dictionary, at any depth.
 
-    def __init__(self, item: ItemChannel, field: str, kind: Kind) -> None:
-        super().__init__(item.trace, f"{item.name}-subvar-{field}", kind, item.producer)
+    Attributes:
+        item: of the loop.
+        path: keys from the outermost in.
+    """
+
+    def __init__(self, item: ItemChannel, path: tuple[str, ...], kind: Kind) -> None:
+        super().__init__(item.trace, _subvariable(item.name, path), kind, item.producer)
         self.item = item
-        self.field = field
+        self.path = path
 
     @property
     def full_name(self) -> str:
-        return f"{self.item.full_name}-subvar-{self.field}"
+        return _subvariable(self.item.full_name, self.path)
 
     @property
     def selector(self) -> str:
-        return f'parseJson(string_value)["{self.field}"]'
+        return "parseJson(string_value)" + "".join(f'["{key}"]' for key in self.path)
+
+
+def _subvariable(item: str, path: tuple[str, ...]) -> str:
+    return "-subvar-".join((item, *path))
 
 
 class LoopItem(Facade):
-    """What `with dsl.ParallelFor(...) as item` gives, without attributes: `item.name` is a value in it."""
+    """What `with dsl.ParallelFor(...) as item` gives, without attributes: `item.name` is a value in it.
 
-    _channel: ItemChannel
+    A value in it may have values in it again: `item.model.name`.
+    """
 
-    def __getattr__(self, field: str) -> FieldChannel:
+    _channel: ItemChannel | FieldChannel
+
+    def __getattr__(self, field: str) -> LoopItem:
         if field.startswith("__"):
             raise AttributeError(field)
         return self[field]
 
-    def __getitem__(self, field: str) -> FieldChannel:
-        item = self._channel
-        is_table = isinstance(item.kind, ParameterKind) and (
-            item.kind.code == STRUCT.code or not item.kind.certain
-        )
+    def __getitem__(self, field: str) -> LoopItem:
+        whole = self._channel
+        kind = whole.kind
+        is_table = isinstance(kind, ParameterKind) and (kind.code == STRUCT.code or not kind.certain)
         if not is_table or not str(field).isidentifier():
-            message = f"the item '{item.full_name}' is a {item.kind} and has no value '{field}' in it"
-            item.trace.fail(message, part="dsl.ParallelFor")
-        return FieldChannel(item, field, _field_kind(item, field))
+            message = f"the item '{whole.full_name}' is a {kind} and has no value '{field}' in it"
+            whole.trace.fail(message, part="dsl.ParallelFor")
+        item, path = (whole, ()) if isinstance(whole, ItemChannel) else (whole.item, whole.path)
+        return LoopItem(FieldChannel(item, (*path, field), _field_kind(whole, (*path, field))))
 
 
-def _field_kind(item: ItemChannel, field: str) -> Kind:
+def _field_kind(whole: ItemChannel | FieldChannel, path: tuple[str, ...]) -> Kind:
     """Constant items tell the type of each of their fields; otherwise there is one for all, if any."""
+    item = whole if isinstance(whole, ItemChannel) else whole.item
     if item.source is not None:
-        return (item.kind.inner if isinstance(item.kind, ParameterKind) else None) or _UNKNOWN
-    for index, constant in enumerate(item.loop.items):
-        if not isinstance(constant, dict) or field not in constant:
-            item.trace.fail(f"item {index} has no value '{field}'", part="dsl.ParallelFor")
-    kinds = {constant_kind(constant[field]) for constant in item.loop.items}
+        return (whole.kind.inner if isinstance(whole.kind, ParameterKind) else None) or _UNKNOWN
+    found = list(item.loop.items)
+    for depth, key in enumerate(path):
+        for index, value in enumerate(found):
+            if not isinstance(value, dict) or key not in value:
+                missing = ".".join(path[: depth + 1])
+                item.trace.fail(f"item {index} has no value '{missing}'", part="dsl.ParallelFor")
+        found = [value[key] for value in found]
+    kinds = {constant_kind(value) for value in found}
     return (kinds.pop() if len(kinds) == 1 else None) or _UNKNOWN
 
 

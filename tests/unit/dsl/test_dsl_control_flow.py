@@ -322,6 +322,44 @@ def test_items_of_nested_loops_over_one_list_are_told_apart() -> None:
     assert set(inputs_of(steps[f"{loop}.step-5"])) == fields
 
 
+def test_values_in_items_at_any_depth() -> None:
+    @dsl.pipeline
+    def churn(tables: list[dict[str, dict[str, str]]], others: list):
+        with dsl.ParallelFor(tables) as table:
+            step(s=table.model.name)
+            step(s=f"{table.model.name}!")
+            with dsl.If(table.model.name == "a"):
+                step()
+        with dsl.ParallelFor(others) as other, dsl.ParallelFor(other.a.parts) as part:
+            step(s=part["b"].c)
+        with dsl.ParallelFor([{"a": {"b": 1}}, {"a": {"b": 2}}]) as item:
+            step(x=item.a.b)
+
+    built = plan_of(churn)
+    steps, loop = built.steps, "for-loop-1"
+    name = Selected(LoopItem(loop), ("model", "name"))
+    assert steps[f"{loop}.step"].parameters["s"].binding == name
+    assert inputs_of(steps[f"{loop}.step-2"]) == [name]
+    (guard,) = steps[f"{loop}.condition-2.step-3"].precondition.guards
+    assert list(guard.inputs.values()) == [name]
+    inner = built.loops["for-loop-3.for-loop-4"]
+    assert inner.items == Selected(LoopItem("for-loop-3"), ("a", "parts"))
+    assert steps[f"{inner.id}.step-4"].parameters["s"].binding == Selected(LoopItem(inner.id), ("b", "c"))
+
+    def missing():
+        with dsl.ParallelFor([{"a": {"b": 1}}, {"a": {}}]) as item:
+            step(x=item.a.b)
+
+    def no_table():
+        with dsl.ParallelFor([{"a": {"b": 1}}]) as item:
+            step(x=item.a.b.c)
+
+    place = "pipeline 'churn', dsl.ParallelFor"
+    assert problems(missing) == {place: "item 1 has no value 'a.b'"}
+    ((_, message),) = problems(no_table).items()
+    assert message.endswith("-subvar-a-subvar-b' is a int and has no value 'c' in it")
+
+
 def test_names_of_items_are_kfp_s_where_the_outer_one_is_not_used_inside() -> None:
     def churn(names: list[str]):
         with dsl.ParallelFor(names) as outer:
