@@ -130,7 +130,7 @@ class StepCache:
             component=step.component,
             image=str(facts["image"]),
             read=asked is not False,
-            ttl=pipeline.cache_ttl or settings.cache_ttl,
+            ttl=settings.cache_ttl if pipeline.cache_ttl is None else pipeline.cache_ttl,
         )
 
     def lookup(self, log: Any) -> dict[str, Any] | None:

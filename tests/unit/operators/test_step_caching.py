@@ -150,6 +150,7 @@ def test_the_deployment_decides_what_nobody_else_does(
     assert place() is None
     assert place(caching=True).ttl == 7200
     assert place(caching=True, cache_ttl=5.0).ttl == 5
+    assert place(caching=True, cache_ttl=0.0).ttl == 0
     monkeypatch.setenv("AIRFLOW__TRADEWIND__CACHE_TTL", "soon")
     configuration.cache_clear()
     with pytest.raises(ConfigurationError, match="cache_ttl is 'soon'"):
