@@ -143,10 +143,8 @@ def _check_conditions(scope: Scope) -> None:
 
 
 def _check_exit_task(task: PipelineTask, channels: list[Channel]) -> None:
-    awaited = [node.name for node in task.upstream] + [
-        c.full_name for c in channels if c.producer is not None
-    ]
-    if awaited:
+    used = [channel.full_name for channel in channels if channel.producer is not None]
+    if awaited := [*(node.name for node in task.upstream), *used]:
         task.trace.complain(
             "is an exit task and cannot wait for others",
             task=task.name,

@@ -97,10 +97,8 @@ class _Round:
                     match given.WhichOneof("kind"):
                         case "component_input_parameter":
                             source = given.component_input_parameter
-                            if source not in known and _PREFIX in (
-                                name[: len(_PREFIX)],
-                                source[: len(_PREFIX)],
-                            ):
+                            is_injected = name.startswith(_PREFIX) or source.startswith(_PREFIX)
+                            if source not in known and is_injected:
                                 yield _Reference(scope, task, name, source)
                         case "task_output_parameter":
                             output = given.task_output_parameter
