@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tradewind.dsl.types import Kind
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tradewind.dsl.trace import Node, Trace
@@ -180,7 +180,7 @@ class Combination(Formula):
 
 def _joined(operator: str, left: Formula, right: object) -> Combination:
     if not isinstance(right, Formula):
-        raise FatalError(
+        raise ConfigurationError(
             f"& and | join comparisons, not {right!r}.",
             remedy="Put each comparison in parentheses: (a == 1) & (b > 2).",
         )

@@ -31,7 +31,7 @@ from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.task_config import unlisted
 from tradewind.dsl.trace import Names, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
-from tradewind.errors import FatalError, InvalidPipelineError
+from tradewind.errors import ConfigurationError, InvalidPipelineError
 from tradewind.ir.validation import at_most, check_nesting
 
 __all__ = ["compile", "compile_trace"]
@@ -48,10 +48,10 @@ def compile(pipeline: BaseComponent) -> ir.Pipeline:
 
     Raises:
         InvalidPipelineError: the component cannot be used as a pipeline.
-        FatalError: it is something else.
+        ConfigurationError: it is something else.
     """
     if not isinstance(pipeline, BaseComponent):
-        raise FatalError(
+        raise ConfigurationError(
             f"A {type(pipeline).__name__} cannot be compiled.",
             remedy="Give a function with @dsl.pipeline or @dsl.component.",
         )

@@ -14,7 +14,7 @@ from tradewind.dsl.channel import Formula, unwrap
 from tradewind.dsl.loops import ItemChannel, LoopItem, item_channel
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Scope, Trace, current_trace
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError
 
 __all__ = ["Branch", "Condition", "ConditionBranches", "Elif", "Else", "ExitHandler", "If", "ParallelFor"]
 
@@ -49,7 +49,7 @@ class _Block(Scope):
 def _pipeline(keyword: str) -> Trace:
     trace = current_trace()
     if trace is None:
-        raise FatalError(
+        raise ConfigurationError(
             f"{keyword} was used outside of a pipeline.", remedy="Use it in a @dsl.pipeline function."
         )
     return trace

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tradewind.dsl.channel import Channel, Facade, unwrap
 from tradewind.dsl.types import LIST, STRING, STRUCT, ArtifactKind, Kind, ParameterKind, constant_kind
 from tradewind.dsl.values import json_problem
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tradewind.dsl.control import ParallelFor
@@ -140,7 +140,7 @@ class Collected(Channel):
         if not isinstance(output, Channel) or isinstance(
             output, ItemChannel | FieldChannel | Collected | OneOf
         ):
-            raise FatalError(
+            raise ConfigurationError(
                 "dsl.Collected expects the output of a task in a loop.", remedy="Give it task.output."
             )
         kind = replace(output.kind, is_list=True) if isinstance(output.kind, ArtifactKind) else LIST
@@ -148,7 +148,7 @@ class Collected(Channel):
         self.output = output
 
     def __str__(self) -> str:
-        raise FatalError(
+        raise ConfigurationError(
             "dsl.Collected cannot be put into text.", remedy="Pass it as an argument of its own."
         )
 
@@ -167,7 +167,7 @@ class OneOf(Channel):
         if not outputs or not all(
             isinstance(each, Channel) and each.producer is not None for each in outputs
         ):
-            raise FatalError(
+            raise ConfigurationError(
                 "dsl.OneOf expects outputs of tasks.", remedy="Give it task.output of each branch."
             )
         trace, branches = outputs[0].trace, _branches_around(outputs[0])

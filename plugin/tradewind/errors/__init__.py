@@ -48,8 +48,8 @@ class RetryableError(TradewindError):
     """Trying again may help."""
 
 
-class ConfigurationError(FatalError):
-    """A setting, connection or argument is missing or wrong."""
+class ConfigurationError(FatalError, ValueError):
+    """A setting, connection or argument is missing or wrong: a ValueError, too, as with KFP's SDK."""
 
 
 class UnreachableError(RetryableError):

@@ -518,7 +518,7 @@ def test_empty_blocks_and_blocks_outside_of_pipelines() -> None:
         step()
 
     assert problems(churn) == {"pipeline 'churn', block 'condition-1'": "dsl.If has no tasks in it"}
-    with pytest.raises(FatalError, match="outside of a pipeline"):
+    with pytest.raises(ValueError, match="outside of a pipeline"):  # as with the SDK
         dsl.ParallelFor([1])
     with pytest.raises(FatalError, match="outside of a pipeline"):
         dsl.If(True)
