@@ -22,6 +22,7 @@ __all__ = [
     "CONSTANTS",
     "has_placeholders",
     "input_names",
+    "lost_references",
     "of_no_input",
     "reads_artifact",
     "render",
@@ -55,6 +56,7 @@ _IO = re.compile(
     + _KEY.format("key")
     + r")?)?\Z"
 )
+_LOST = re.compile(r"\{\{channel:task=[^{}]*;name=[^{}]*\}\}")
 _ABSENT = object()
 
 
@@ -87,6 +89,13 @@ def of_no_input(value: Any) -> list[str]:
             if not is_input and _ALIASES.get(name, name) not in CONSTANTS:
                 found.append(match[0])
     return found
+
+
+def lost_references(value: Any) -> list[str]:
+    """References of the KFP SDK's own in a JSON value: values in text that it forgot to replace, several
+    blocks deep. Nobody knows what they meant, and KFP's backend passes them on as they are.
+    """
+    return [match[0] for text in _strings(value) for match in _LOST.finditer(text)]
 
 
 def reads_artifact(value: Any, name: str) -> bool:

@@ -23,7 +23,7 @@ from tradewind.ir.schema import step_into
 from tradewind.ir.validation.bindings import choices
 from tradewind.plan.control import control_problems
 from tradewind.plan.model import Resources
-from tradewind.plan.placeholders import has_placeholders, input_names, of_no_input
+from tradewind.plan.placeholders import has_placeholders, input_names, lost_references, of_no_input
 from tradewind.plan.platform import platform_problems
 from tradewind.plan.resources import resource_problems
 from tradewind.plan.run_config_reader import run_config_problems
@@ -88,6 +88,9 @@ def _constants(task: PipelineTaskSpec, used: ComponentSpec, place: str) -> Itera
             message = f"the placeholder {placeholder} has no value in a task's input"
             remedy = "use it in the command of a component; a function can have an output path as argument"
             yield Problem(where, message, remedy)
+        for reference in lost_references(constant):
+            message = f"the KFP SDK left {reference} in the text, instead of the value that is meant"
+            yield Problem(where, message, "compile the pipeline with `tradewind compile`")
         for wanted in sorted(input_names(constant)):
             if wanted not in task.inputs.parameters and wanted not in used.input_definitions.parameters:
                 message = f"a placeholder asks for input parameter {wanted!r}, which the task does not have"

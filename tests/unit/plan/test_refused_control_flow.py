@@ -14,9 +14,14 @@ INTEGER = {"parameterType": "NUMBER_INTEGER"}
 
 
 def document(task: dict[str, Any], body: dict[str, Any] | None = None) -> ir.Pipeline:
-    """A pipeline of one task over a sub-pipeline with inputs `item` and `n`."""
+    """A pipeline of one task over a sub-pipeline with inputs `item`, `n` and `text`."""
+    text = {"parameterType": "STRING", "isOptional": True}
     definitions = {
-        "parameters": {"item": {**INTEGER, "isOptional": True}, "n": {**INTEGER, "isOptional": True}}
+        "parameters": {
+            "item": {**INTEGER, "isOptional": True},
+            "n": {**INTEGER, "isOptional": True},
+            "text": text,
+        }
     }
     step = {"componentRef": {"name": "comp-step"}}
     content = {
@@ -83,6 +88,13 @@ def test_placeholders_that_no_input_can_hold(placeholder: str) -> None:
     told = problems({"inputs": {"parameters": {"n": given}}})
     place = f"{TASK}.inputs.parameters.n.runtimeValue.constant"
     assert told == {place: f"the placeholder {placeholder} has no value in a task's input"}
+
+
+def test_a_reference_that_the_sdk_forgot_in_a_text() -> None:
+    lost = "{{channel:task=load;name=Output;type=NUMBER_INTEGER;}}"
+    told = problems({"inputs": {"parameters": {"text": {"runtimeValue": {"constant": f"{lost} rows"}}}}})
+    place = f"{TASK}.inputs.parameters.text.runtimeValue.constant"
+    assert told == {place: f"the KFP SDK left {lost} in the text, instead of the value that is meant"}
 
 
 def test_a_placeholder_of_an_input_that_there_is_not() -> None:
