@@ -58,12 +58,17 @@ def light_models() -> Iterator[None]:
     The client gives each object a deep copy of the default one, some thirty for a pod, and each copy empties
     the caches of all loggers. Clients are made outside of this: they need the real configuration.
     """
-    before = Configuration.get_default_copy()
-    Configuration.set_default(_SharedConfiguration())
+    before = Configuration._default  # its getter and setter copy, too
+    Configuration._default = _shared_configuration()
     try:
         yield
     finally:
-        Configuration.set_default(before)
+        Configuration._default = before
+
+
+@functools.cache
+def _shared_configuration() -> _SharedConfiguration:
+    return _SharedConfiguration()
 
 
 def model(data: Any, kind: str) -> Any:

@@ -214,6 +214,9 @@ def _importer(importer: ImporterSpec, node: Node, inputs: Inputs) -> Importer:
     )
 
 
+_NO_RESOURCES = Resources()
+
+
 def _container(container: ContainerSpec) -> Container:
     return Container(
         image=container.image,
@@ -224,6 +227,8 @@ def _container(container: ContainerSpec) -> Container:
 
 def resources_of(container: ContainerSpec) -> Resources:
     """The texts of newer SDKs, else the numbers of older ones: cores, and memory in gigabytes."""
+    if not container.HasField("resources"):
+        return _NO_RESOURCES
     given = container.resources
     accelerator = given.accelerator
     count = accelerator.resource_count or (str(accelerator.count) if accelerator.count else "")

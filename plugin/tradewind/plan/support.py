@@ -105,7 +105,7 @@ def _executor(executor: ExecutorSpec, place: str) -> Iterator[Problem]:
         yield Problem(
             f"{place}.container.lifecycle", "a check before the cache runs on Vertex AI only", "remove it"
         )
-    if kind == "container":
+    if kind == "container" and executor.container.HasField("resources"):
         yield from _resources(executor.container, f"{place}.container.resources")
     if kind == "importer" and (executor.importer.properties or executor.importer.custom_properties):
         yield Problem(f"{place}.importer", "properties are of KFP's version 1", "use metadata")
