@@ -1,7 +1,9 @@
 """Steps on the real cluster that `BENCH_KUBECONFIG` names, beside a plain script that does the same.
 
 The script creates a pod, watches it to its end, reads its log and deletes it: what no operator can do with
-less. Both sides take turns in this process. Without `BENCH_KUBECONFIG` there is nothing to measure.
+less. Single steps take turns with it in this process, where `dag.test()` runs the trigger of a deferrable
+one, too. Many at once run under the real scheduler, and so does a deferrable one with Airflow's own way from
+the triggerer to another worker. Without `BENCH_KUBECONFIG` there is nothing to measure.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +24,14 @@ from urllib.parse import urlsplit
 from bench.scheduler import run_of, stack_api
 from bench.steps import timed_into
 from bench.table import Row
+from tradewind.cli.airflow_api import AirflowApi
 
 ROUNDS = 7
-PARALLEL_ROUNDS = 3
 LONG_SECONDS = 5
 
 DAGS = f"""
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
 from tradewind import dsl
 from tradewind.airflow import pipeline_dag
 
@@ -51,6 +56,9 @@ def long_pipeline():
 short_dag = pipeline_dag(short_pipeline, dag_id="short", tracking="off")
 long_dag = pipeline_dag(long_pipeline, dag_id="long", tracking="off")
 deferred_dag = pipeline_dag(long_pipeline, dag_id="long_deferred", tracking="off", deferrable=True)
+
+with DAG("pod_operator", schedule=None):
+    KubernetesPodOperator(task_id="noop", name="noop", image="busybox", cmds=["true"])
 """
 MANY = 100
 PARALLEL = f"""
@@ -62,15 +70,24 @@ from tradewind.airflow import pipeline_dag
 def noop():
     return dsl.ContainerSpec(image="busybox", command=["true"])
 
+@dsl.component(base_image="python:3.11")
+def long() -> float:
+    import time
+    time.sleep({2 * LONG_SECONDS})
+    return time.time()
+
 @dsl.pipeline(name="parallel")
 def pipeline():
     for _ in range({MANY}):
         noop().set_caching_options(False)
 
+@dsl.pipeline(name="long")
+def long_pipeline():
+    long().set_caching_options(False)
+
 where = {{where}}
 steps = pipeline_dag(pipeline, dag_id="parallel_steps", tracking="off", max_active_tasks={MANY}, **where)
-deferred = pipeline_dag(pipeline, dag_id="parallel_deferred", tracking="off", max_active_tasks={MANY},
-    deferrable=True, **where)
+deferred = pipeline_dag(long_pipeline, dag_id="long_deferred", tracking="off", deferrable=True, **where)
 
 class Noop(BaseOperator):
     def execute(self, context):
@@ -97,7 +114,9 @@ def rows() -> Iterator[Row]:
     script = PlainScript(kubeconfig, namespace)
     seconds, late, requests = _measure(script)
     bare = "a plain script"
-    yield Row("cluster: no-op, execute → return (s)", seconds["short"], seconds["script"], 1.3, bare)
+    what = "cluster: no-op, execute → return (s)"
+    yield Row(what, seconds["short"], seconds["script"], 1.3, bare)
+    yield Row(what, seconds["short"], seconds["pod_operator"])
     what = "cluster: exit of a long step → return (s)"
     yield Row(what, late["long"], late["script"], 1.5, bare)
     yield Row(f"{what}, deferrable", late["long_deferred"], late["script"], 1.5, bare)
@@ -165,6 +184,7 @@ class PlainScript:
 
 def _measure(script: PlainScript) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     from airflow.dag_processing.dagbag import BundleDagBag
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
     from airflow.utils.db import initdb
 
     from tradewind.operators.step import StepOperator
@@ -178,7 +198,8 @@ def _measure(script: PlainScript) -> tuple[dict[str, float], dict[str, float], d
     bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder", known_pools=None)
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))
-    StepOperator.execute = timed_into(StepOperator.execute, seconds)  # type: ignore[method-assign]
+    for operator in (StepOperator, KubernetesPodOperator):
+        operator.execute = timed_into(operator.execute, seconds)
     count = _count_requests(script.host)
 
     def short_step() -> None:
@@ -194,6 +215,7 @@ def _measure(script: PlainScript) -> tuple[dict[str, float], dict[str, float], d
             before = count()
             run()
             requests.setdefault(name, []).append(count() - before)
+        _run(bag.dags["pod_operator"])
         late.setdefault("script", []).append(_since(script.run("python:3.11", ["python", "-c", LATE])))
         for dag_id in ("long", "long_deferred"):
             late.setdefault(dag_id, []).append(_lateness(_run(bag.dags[dag_id])))
@@ -212,17 +234,18 @@ def _parallel(script: PlainScript, kubeconfig: str, namespace: str) -> Iterator[
         folder.mkdir()
         (folder / "parallel.py").write_text(PARALLEL.replace("{where}", repr({"namespace": namespace})))
         home = Home(Path(directory) / "home")
-        names = ("parallel_trivial", "parallel_steps", "parallel_deferred")
+        names = ("parallel_trivial", "parallel_steps")
         seconds: dict[str, list[float]] = {}
         given = Options((folder,), kubeconfig=Path(kubeconfig), triggerer=True)
         with Stack(home, given) as stack:
-            api = stack_api(stack, home, names)
-            for _ in range(PARALLEL_ROUNDS):
+            api = stack_api(stack, home, (*names, "long_deferred"))
+            late = [_late_by(api, "long_deferred") for _ in range(ROUNDS)]
+            for _ in range(ROUNDS):
                 started = time.monotonic()
                 script.run_many("busybox", ["true"], MANY)
                 seconds.setdefault("script", []).append(time.monotonic() - started)
                 for name in names:
-                    seconds.setdefault(name, []).append(run_of(api, name))
+                    seconds.setdefault(name, []).append(run_of(api, name)[1])
     median = _medians(seconds)
     own = median["parallel_trivial"]
     what = f"cluster: {MANY} parallel steps, first to last (s)"
@@ -230,10 +253,8 @@ def _parallel(script: PlainScript, kubeconfig: str, namespace: str) -> Iterator[
     yield Row(
         f"{what}, less {MANY} trivial tasks", median["parallel_steps"] - own, median["script"], 1.15, bare
     )
-    yield Row(
-        f"{what}, deferrable, the same", median["parallel_deferred"] - own, median["script"], 1.15, bare
-    )
     yield Row(what, median["parallel_steps"], own, baseline="trivial Airflow tasks")
+    yield Row("cluster: exit of a long step → end of its task, triggerer (s)", statistics.median(late))
 
 
 def _run(dag: Any) -> Any:
@@ -248,6 +269,14 @@ def _lateness(run: Any) -> float:
     instance = run.get_task_instance("long")
     finished = float(instance.xcom_pull("long")["parameters"]["Output"])
     return float(instance.end_date.timestamp()) - finished
+
+
+def _late_by(api: AirflowApi, dag_id: str) -> float:
+    """Seconds from the return of a step's function to the end of its task, under the real scheduler."""
+    run_id, _ = run_of(api, dag_id)
+    (step,) = [found for found in api.task_instances(dag_id, run_id) if found["task_id"] == "long"]
+    finished = float(api.xcom(dag_id, run_id, "long")["parameters"]["Output"])
+    return datetime.fromisoformat(step["end_date"]).timestamp() - finished
 
 
 def _since(log: str) -> float:
