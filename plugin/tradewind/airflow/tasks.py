@@ -234,16 +234,25 @@ class _Builder:
             before: list[BaseOperator] = [self.steps[name] for name in step.upstream if name in self.steps]
             if step.loop and not any(self._side_by_side(step, name) for name in step.upstream):
                 before.append(self.loops[step.loop])
-            task.set_upstream(before or start)
+            _wait(task, before or [start])
         for loop in self._plan.loops.values():
             before = [self.steps[name] for name in loop.upstream if name in self.steps]
             if loop.loop:
                 before.append(self.loops[loop.loop])
-            self.loops[loop.id].set_upstream(before or start)
+            _wait(self.loops[loop.id], before or [start])
 
     def _side_by_side(self, step: Step, name: str) -> bool:
         other = self._plan.steps[name]
         return (other.loop, other.region) == (step.loop, step.region)
+
+
+def _wait(task: BaseOperator, before: Collection[BaseOperator]) -> None:
+    """Have a task wait for others of its DAG, as `set_upstream` does, which first compares all their DAGs:
+    a sixth of building one.
+    """
+    for other in before:
+        task.upstream_task_ids.add(other.task_id)
+        other.downstream_task_ids.add(task.task_id)
 
 
 def _trigger_rule(subject: Step | Loop, *, mapped: bool) -> TriggerRule:
