@@ -63,6 +63,8 @@ loop = pipeline_dag(load_loop, dag_id="load_loop", max_active_tasks=1000, **wher
 runs = pipeline_dag(load_runs, dag_id="load_runs", max_active_runs=1000, max_active_tasks=1000, **where)
 """
 SAMPLE_SECONDS = 5.0
+FLAT = 1.3
+"""How much of what it had after a quarter of the time a process may have in the end."""
 WATCHED = ("api-server", "dag-processor", "scheduler")
 MIB = 1024 * 1024
 
@@ -102,6 +104,13 @@ class Memory:
                 yield log.stem, process
             elif str(self.home.cluster) in _command(process):
                 yield "embedded cluster", process
+
+    def grown(self) -> Iterator[str]:
+        """What is not flat."""
+        for name, values in sorted(self.samples.items()):
+            early, late = values[len(values) // 4], values[-1]
+            if late > FLAT * early:
+                yield f"the memory of {name} grows: {early:.0f} MiB, then {late:.0f}"
 
     def lines(self) -> Iterator[str]:
         """One line for each process: at a quarter of the time, in the end, at most."""
@@ -254,6 +263,7 @@ class Load:
         # that it is alive. More pods than tries are a fault.
         if ran != pods or max(tries.values(), default=0) > 1:
             failures.append(f"pods of {ran} steps, not {pods}; {max(tries.values(), default=0)} for one try")
+        failures += memory.grown()
         if left := counted.left():
             failures.append(f"{left} pods are left")
         print(f"{what}: {seconds:.0f} s, {pods / seconds:.2f} steps/s, {len(seen)} pods for {pods} steps")
