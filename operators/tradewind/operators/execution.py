@@ -303,10 +303,11 @@ class StepExecution:
         if self._resumed is not None:
             return self._resumed.outcome(pod)
         pod.launch()
-        tracking.describe()
         if defers(self._pod_arguments()) and not pod.has_ended:
+            tracking.describe()
             defer(self._operator, pod, self._ti, tracking)
-        return pod.observe(on_long=tracking.announce)
+        with tracking.describing():
+            return pod.observe(on_long=tracking.announce)
 
     def _adopt(self, inputs: StepInputs, placeholders: Mapping[str, str]) -> bool:
         """Take over the pod of an earlier try; the step's record in MLflow is then that try's."""

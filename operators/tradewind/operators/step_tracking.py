@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,8 +121,29 @@ class StepTracking:
         if self.run is not None:
             self._set_links(self.run.experiment_id, self.run.run_id)
 
+    @contextlib.contextmanager
+    def describing(self) -> Iterator[None]:
+        """Write the step's parameters beside what is done meanwhile. What MLflow does not take is written
+        with the step's end, and where tracking is required, fails the step then.
+        """
+
+        def describe() -> None:
+            try:
+                self.describe()
+            except TradewindError as error:
+                self._operator.log.warning("MLflow did not take the step's parameters yet: %s", error)
+
+        thread = threading.Thread(target=describe, name="describe-step", daemon=True)
+        thread.start()
+        try:
+            yield
+        except Exception:
+            thread.join()
+            raise
+        thread.join()  # not when the task is being killed: `interrupt` has a tracker of its own
+
     def describe(self) -> None:
-        """Write the step's parameters, while its pod starts.
+        """Write the step's parameters.
 
         Raises:
             TradewindError: MLflow is away and tracking is required.
