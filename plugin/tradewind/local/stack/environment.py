@@ -99,7 +99,7 @@ def airflow_environment(
         ("logging", "base_log_folder"): str(home.logs / "airflow"),
         # This is the pause between two steps of a pipeline: at the default of a second, a chain of short
         # steps waits more than it works.
-        ("scheduler", "scheduler_idle_sleep_time"): "0.25",
+        ("scheduler", "scheduler_idle_sleep_time"): "0.1",
         ("scheduler", "enable_health_check"): "False",
         # The supervisor of a task may notice its end only with the next heartbeat.
         ("workers", "min_heartbeat_interval"): "1",
