@@ -95,8 +95,8 @@ def rows() -> Iterator[Row]:
     yield Row(what, ours, helped, baseline="KubernetesPodOperator, preloaded by Tradewind")
     yield Row(what, ours, floor, baseline="trivial Airflow tasks")
     (own, peak), (their_own, their_peak) = memory["chain_tradewind"], alone_memory["chain_pod_operator"]
-    yield Row("scheduler: memory of a step's process at its peak (MB)", peak, their_peak, goal=1.0)
-    yield Row("scheduler: memory of a step's process that is its own (MB)", own, their_own, goal=1.0)
+    yield Row("scheduler: memory that a step's process adds to its parent's (MB)", own, their_own, goal=1.0)
+    yield Row("scheduler: the same with what it shares with its parent, peak (MB)", peak, their_peak)
 
 
 def _medians(
