@@ -98,11 +98,11 @@ def test_what_cannot_be_installed_is_a_failure_of_its_own_kind(
         ("/cache", False, False, "/cache"),
         (None, False, True, ""),
         (None, True, False, ""),  # into the user's home
-        (None, False, False, "/work/.environments"),  # a virtual environment in a read-only image
+        (None, False, False, "/workdir/.environments"),  # a virtual environment in a read-only image
     ],
 )
 def test_where_packages_go(monkeypatch, variable, user_site, writable, place):
-    monkeypatch.setenv("TRADEWIND_WORKDIR", "/work")
+    monkeypatch.setenv("TRADEWIND_WORKDIR", "/workdir")
     monkeypatch.delenv("TRADEWIND_ENVIRONMENT_CACHE", raising=False)
     if variable:
         monkeypatch.setenv("TRADEWIND_ENVIRONMENT_CACHE", variable)
