@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -138,6 +139,8 @@ def _measure(cluster: Cluster | None) -> tuple[dict[str, list[float]], dict[str,
     dag_ids = [name for name in DAG_IDS if cluster is not None or name not in IN_POD_MLFLOW]
     for number in range(ROUNDS + 1):
         for dag_id in dag_ids:
+            if cluster is None:  # a kubelet looks for ended containers once a second: nobody is to meet it
+                time.sleep(random.random())
             before = _requests(cluster)
             run = bag.dags[dag_id].test()
             if run.state != "success":
