@@ -153,7 +153,9 @@ def _measure(cluster: Cluster | None) -> tuple[dict[str, list[float]], dict[str,
 
 
 def timed_into(execute: Callable[..., Any], seconds: dict[str, list[float]]) -> Callable[..., Any]:
-    """Wrap an operator's `execute`, so that its seconds are kept by DAG id."""
+    """Wrap an operator's `execute`, so that its seconds are kept by DAG id, with those of its callbacks: a
+    step removes its pod there.
+    """
 
     @functools.wraps(execute)
     def timed(operator: Any, context: Any) -> Any:
@@ -161,7 +163,19 @@ def timed_into(execute: Callable[..., Any], seconds: dict[str, list[float]]) -> 
         try:
             return execute(operator, context)
         finally:
-            seconds.setdefault(operator.dag_id, []).append(time.monotonic() - started)
+            of_dag = seconds.setdefault(operator.dag_id, [])
+            of_dag.append(time.monotonic() - started)
+            callbacks = operator.on_success_callback
+            operator.on_success_callback = [_timed_on(callback, of_dag) for callback in callbacks]
+
+    return timed
+
+
+def _timed_on(callback: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
+    def timed(context: Any) -> None:
+        started = time.monotonic()
+        callback(context)
+        seconds[-1] += time.monotonic() - started
 
     return timed
 

@@ -2,13 +2,13 @@
 
 In this order, so that nothing is waited for that is not needed yet: conditions, inputs, cache, MLflow's run
 (its id goes into the pod), pod; the run's parameters while the pod starts, the links if it takes its time.
-The pod goes last, when Airflow has the result. A skipped step, a cache hit and an importer end before
-anything of Kubernetes is imported. What MLflow could not take is parked in XCom for `run_end`.
+The pod goes when Airflow has taken in the step's end, after `execute`. A skipped step, a cache hit and an
+importer end before anything of Kubernetes is imported. What MLflow could not take is parked in XCom for
+`run_end`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,13 +34,13 @@ from tradewind.operators.run_options import settings_of_run
 from tradewind.operators.skipping import leave_trace, skip_unless_ready
 from tradewind.operators.step_tracking import StepTracking
 from tradewind.operators.storage import Places, fetch, require_store, store_arguments
-from tradewind.operators.succession import goes_on, is_running
+from tradewind.operators.succession import goes_on
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.volume_claims import do_claim
 from tradewind.operators.workspace import require_reach, uses_workspace, workspace_arguments
 from tradewind.operators.workspace_import import bringing_step, in_workspace
-from tradewind.operators.xcoms import ERROR_KEY, RESULT, RunXComs, indexed
+from tradewind.operators.xcoms import ERROR_KEY, RunXComs, indexed
 from tradewind.plan import evaluate
 from tradewind.plan.model import CreateVolume, DeleteVolume, Importer
 
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 __all__ = ["StepExecution", "StepKilled"]
 
 
-ASK_SECONDS = 1.5
-AWAY_SECONDS = 5.0
-"""How long Airflow may take to take in a result until it is asked whether that still counts: less than the
-time after which it gives a step to another try.
+KILLED_ASKS_SECONDS = 1.5
+ENDED_ASKS_SECONDS = 5.0
+"""How long Airflow may take to say how it stands with the step: to a process that is being killed, and to one
+whose step has ended.
 """
 
 
@@ -143,7 +143,7 @@ class StepExecution:
             return
         self._killed = True
         if self._pod is not None:
-            self._goes_on = goes_on(self._ti, self._identity, ASK_SECONDS) is not False
+            self._goes_on = goes_on(self._ti, self._identity, KILLED_ASKS_SECONDS) is not False
             if not self._goes_on:
                 self._pod.kill()
         if self._running:
@@ -244,35 +244,32 @@ class StepExecution:
         except AirflowSkipException as error:
             tracking.finish({})
             leave_trace(self._ti, self._identity.map_index, str(error))
+            self._collect_when_taken_in()
             raise
         except (TradewindError, AirflowException) as error:
             tracking.fail(error)
             if not isinstance(error, UnreachableError):  # else the pod has what a retry takes in
-                pod.collected()
+                pod.collect()
             raise
-        collected = self._stored(result)
-        if collected:
-            pod.collect()
         if cache is not None:
             cache.store(result, tracking.source(), self._operator.log, outcome.image_id)
-        if collected:
-            pod.collected()
+        self._collect_when_taken_in()
         return result
 
-    def _stored(self, result: Mapping[str, Any]) -> bool:
-        """Give the result to Airflow; False when it may not count there, so that the pod has to stay.
+    def _collect_when_taken_in(self) -> None:
+        """Let the pod go once Airflow has the step's end. Until then the pod is the only one who has it.
 
-        Airflow itself would do it after `execute`: too late, since the pod, which has the result as well, is
-        removed before.
+        Airflow calls back when it has tried to tell its API server, whatever came of that: the step may be
+        another try's by now, which takes the end from the pod.
         """
-        began = time.monotonic()
-        self._ti.xcom_push(key=RESULT, value=self._final(result))
-        if next(iter(self._operator.iter_mapped_dependants()), None) is None:
-            self._operator.do_xcom_push = False  # once is enough, unless Airflow has to count it for `expand`
-        if time.monotonic() - began < AWAY_SECONDS or is_running(self._ti, self._identity):
-            return True
-        self._operator.log.warning("Airflow was away for long, the step is another try's by now")
-        return False
+
+        def collect(context: Context) -> None:
+            if self._pod is not None and goes_on(self._ti, self._identity, ENDED_ASKS_SECONDS) is False:
+                self._pod.collect()
+
+        operator = self._operator
+        operator.on_success_callback = [collect, *operator.on_success_callback]
+        operator.on_skipped_callback = [collect, *operator.on_skipped_callback]
 
     def _final(self, result: Mapping[str, Any]) -> dict[str, Any]:
         parked = self._tracking.parked if self._tracking is not None else None

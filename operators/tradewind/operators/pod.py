@@ -180,7 +180,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self._call_back("on_pod_creation", pod=self._own.pod)
 
     def observe(self, on_long: Callable[[], None] = lambda: None) -> PodOutcome:
-        """Show the pod's log until the step has ended; then begin to remove the pod.
+        """Show the pod's log until the step has ended; begin to remove a pod that has failed.
 
         Args:
             on_long: called once, if the step takes longer than a moment.
@@ -267,7 +267,6 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
     def _concluded(self, pod: Pod, end: PodEnd, message: str) -> PodOutcome:
         self._take_in(pod, end)
         if end.exit_code is not None and end.exit_code in self.skip_on_exit_code:
-            self.collected()
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
         image_id = _image_id(pod, self.base_container_name)
         return PodOutcome(advised(end, self._security), message, _named(pod), image_id)
@@ -275,12 +274,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
     # --- after the pod ------------------------------------------------------------------------------------
 
     def collect(self) -> None:
-        """Begin to delete the pod, or to mark it as taken in: what it has made is safe, or of no use."""
-        if self._removal is not None:
-            self._removal.begin()
-
-    def collected(self) -> None:
-        """Wait until the pod is deleted, or marked as taken in; not for long, `run_end` looks after it."""
+        """Delete the pod, or mark it as taken in: what it has made is safe, or of no use."""
         if self._removal is not None:
             self._removal.wait()
 
@@ -351,7 +345,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
     def _take_in(self, pod: Pod, end: PodEnd) -> None:
         """Make ready to delete the pod or to mark it as taken in, beside whatever the step does then.
 
-        Not yet: until Airflow has the result, the pod is the only one who has it.
+        Not yet, unless it has failed: until Airflow has the step's end, the pod is the only one who has it.
         """
         self._call_back("on_pod_completion", pod=pod)
         self._call_back("on_pod_teardown", pod=pod)
@@ -365,7 +359,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             log=self.log,
         )
         if not end.succeeded:
-            self.collect()
+            self._removal.begin()
 
     def _tell_more(self, pod: Pod) -> None:
         if self.log_events_on_failure:

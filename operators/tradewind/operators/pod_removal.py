@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PodRemoval", "removes"]
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 15.0  # Airflow ends a process that goes on for twenty after it has told its end
 
 
 def removes(action: OnFinishAction, end: PodEnd) -> bool:
@@ -33,7 +33,7 @@ def removes(action: OnFinishAction, end: PodEnd) -> bool:
 class PodRemoval:
     """Removes one pod, beside whatever its step does then.
 
-    It has to be begun: until Airflow has the result, the pod is the only one who has it.
+    It has to be begun: until Airflow has the step's end, the pod is the only one who has it.
 
     Args:
         pods: of the pod's namespace.

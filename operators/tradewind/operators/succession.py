@@ -16,14 +16,9 @@ from typing import Any
 from tradewind.cluster import StepIdentity
 from tradewind.operators.xcoms import RunXComs
 
-__all__ = ["goes_on", "is_running"]
+__all__ = ["goes_on"]
 
 _COMING = frozenset({"scheduled", "queued", "running", "up_for_retry", "deferred"})
-
-
-def is_running(ti: Any, identity: StepIdentity) -> bool:
-    """Say whether Airflow still has a step as running, and has not given it to another try."""
-    return RunXComs(ti).state(identity.task_id, identity.map_index) == "running"
 
 
 def goes_on(ti: Any, identity: StepIdentity, seconds: float) -> bool | None:
