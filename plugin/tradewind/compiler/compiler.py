@@ -23,7 +23,7 @@ from tradewind.dsl.interface import constant_problem, interface_of
 from tradewind.dsl.pipeline import PIPELINE_NAME
 from tradewind.dsl.types import ParameterKind
 from tradewind.dsl.values import assign
-from tradewind.errors import ConfigurationError, FatalError, InvalidPipelineError, Problem
+from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 
 __all__ = ["Compiler"]
 
@@ -56,11 +56,10 @@ class Compiler:
 
         Raises:
             InvalidPipelineError: a parameter is not one of the pipeline's, or its value is of another type.
-            ConfigurationError: the file's name does not tell its format.
-            FatalError: `pipeline_func` is something else.
+            ConfigurationError: the file's name tells no format, or `pipeline_func` is something else.
         """
         if not isinstance(pipeline_func, BaseComponent):
-            raise FatalError(
+            raise ConfigurationError(
                 f"A {type(pipeline_func).__name__} cannot be compiled.",
                 remedy="Give a function with @dsl.pipeline or @dsl.component.",
             )
@@ -100,7 +99,7 @@ def _set_defaults(spec: PipelineSpec, given: Mapping[str, Any]) -> None:
         elif not isinstance(entry.kind, ParameterKind):
             problems.append(Problem(place, "is an artifact, and has no default"))
         elif value is not None and (problem := constant_problem(value, entry.kind)):
-            problems.append(Problem(place, problem))
+            problems.append(Problem(place, problem, also=TypeError))
         elif value is not None:
             assign(spec.root.input_definitions.parameters[name].default_value, value)
     if problems:

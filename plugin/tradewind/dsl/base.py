@@ -11,7 +11,7 @@ from tradewind.dsl.interface import Input, Interface, constant_problem
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Trace, current_trace
 from tradewind.dsl.types import ArtifactKind
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError
 from tradewind.ir import Pipeline
 from tradewind.ir.executors import ContainerSpec, ImporterSpec
 
@@ -80,13 +80,14 @@ class BaseComponent:
             arguments: by keyword only: constants, pipeline inputs, outputs of other tasks.
 
         Raises:
-            FatalError: no pipeline function is running.
+            ConfigurationError: no pipeline function is running.
         """
         trace = current_trace()
         if trace is None:
-            raise FatalError(
+            raise ConfigurationError(
                 f"component '{self.name}' was called outside of a pipeline.",
                 remedy="Call it in a @dsl.pipeline function; to try its Python code, use .python_func(...).",
+                also=RuntimeError,
             )
         arguments = {name: unwrap(value) for name, value in arguments.items()}
         given = {name: value for name, value in arguments.items() if self._is_given(name, value)}
@@ -96,6 +97,7 @@ class BaseComponent:
                 f"arguments are given by keyword; {len(args)} came without",
                 task=task.name,
                 remedy=self._example(),
+                also=TypeError,
             )
         self._check(task, trace, skip_missing=bool(args), arguments=arguments)
         return task
@@ -113,13 +115,15 @@ class BaseComponent:
                 message = (
                     "unknown argument" if entry is None else "is filled in by the backend and cannot be given"
                 )
-                trace.complain(message, task=task.name, part=f"argument '{name}'", remedy=self._example())
+                part = f"argument '{name}'"
+                trace.complain(message, task=task.name, part=part, remedy=self._example(), also=TypeError)
             elif name in task.inputs and (problem := argument_problem(entry, value, trace)):
                 trace.complain(problem, task=task.name, part=f"argument '{name}'")
                 task.inputs.pop(name)
         for name in self.required_inputs:
             if name not in arguments and not skip_missing:
-                trace.complain("missing argument", task=task.name, part=f"argument '{name}'")
+                part = f"argument '{name}'"
+                trace.complain("missing argument", task=task.name, part=part, also=TypeError)
 
     def _example(self) -> str:
         callable_inputs = [entry for entry in self.interface.inputs.values() if not entry.given_by_backend]

@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Value
 
 from tradewind.dsl import command
 from tradewind.dsl.base import BaseComponent
-from tradewind.dsl.interface import Interface, read_interface
+from tradewind.dsl.interface import Interface, also_of, read_interface
 from tradewind.dsl.placeholders import Placeholder, placeholder_for, render
 from tradewind.dsl.source import component_source
 from tradewind.dsl.task_config import TaskConfigField, TaskConfigPassthrough
@@ -109,19 +109,18 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
     try:
         spec = func(**arguments)
     except ValueError as error:
-        raise InvalidPipelineError(source, [Problem(source, str(error))]) from error
+        raise InvalidPipelineError(source, [Problem(source, str(error), also=also_of(error))]) from error
     if not isinstance(spec, ContainerSpec):
-        raise InvalidPipelineError(
-            source,
-            [Problem(source, f"returns a {type(spec).__name__}", "return dsl.ContainerSpec(image=..., ...)")],
-        )
+        message, remedy = f"returns a {type(spec).__name__}", "return dsl.ContainerSpec(image=..., ...)"
+        raise InvalidPipelineError(source, [Problem(source, message, remedy, AttributeError)])
     rendered: dict[str, list[str]] = {"command": [], "args": []}
     for part, lines in rendered.items():
         for index, element in enumerate(getattr(spec, part) or ()):
             try:
                 lines.append(render(element, frozenset(interface.inputs)))
             except (ValueError, TypeError) as error:
-                problems.append(Problem(f"{source}, {part}[{index}]", str(error)))
+                place = f"{source}, {part}[{index}]"
+                problems.append(Problem(place, str(error), also=also_of(error)))
     image: Any = spec.image.text if type(spec.image) is Placeholder else spec.image
     if not isinstance(image, str) or not image:
         problems.append(Problem(f"{source}, image", "is not given"))

@@ -50,7 +50,9 @@ def _pipeline(keyword: str) -> Trace:
     trace = current_trace()
     if trace is None:
         raise ConfigurationError(
-            f"{keyword} was used outside of a pipeline.", remedy="Use it in a @dsl.pipeline function."
+            f"{keyword} was used outside of a pipeline.",
+            remedy="Use it in a @dsl.pipeline function.",
+            also=AttributeError,
         )
     return trace
 
@@ -190,7 +192,10 @@ class Else(_Alternative):
 def _condition(condition: Any, keyword: str) -> Formula:
     if not isinstance(condition, Formula):
         remedy = "compare with == != < <= > >=; one side at least is an output of a task or a pipeline input"
-        _pipeline(keyword).fail(f"expects a comparison, got {condition!r}", part=keyword, remedy=remedy)
+        also = ValueError if isinstance(condition, bool) else AttributeError
+        _pipeline(keyword).fail(
+            f"expects a comparison, got {condition!r}", part=keyword, remedy=remedy, also=also
+        )
     return condition
 
 
@@ -213,7 +218,9 @@ class ParallelFor(_Block):
         self.items = unwrap(items)
         self.parallelism = parallelism or 0
         if not isinstance(self.parallelism, int) or self.parallelism < 0:
-            self.trace.fail(f"parallelism is a number from 0 up, not {parallelism!r}", part=self.keyword)
+            also = ValueError if isinstance(self.parallelism, int) else TypeError
+            message = f"parallelism is a number from 0 up, not {parallelism!r}"
+            self.trace.fail(message, part=self.keyword, also=also)
         self.item: ItemChannel = item_channel(self, self.items)
 
     def __enter__(self) -> LoopItem:
@@ -236,7 +243,8 @@ class ExitHandler(_Block):
         super().__init__(name)
         self.exit_task = exit_task
         if not isinstance(exit_task, PipelineTask):
-            self.trace.fail(f"expects a task, got a {type(exit_task).__name__}", part=self.keyword)
+            message = f"expects a task, got a {type(exit_task).__name__}"
+            self.trace.fail(message, part=self.keyword, also=AttributeError)
         if self.trace.scope is not self.trace.root or exit_task.scope is not self.trace.root:
             self.trace.complain("can only be used on the pipeline's own level", part=self.keyword)
         if exit_task in exit_task.scope.tasks:

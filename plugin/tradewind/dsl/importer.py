@@ -16,7 +16,7 @@ from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import current_trace
 from tradewind.dsl.types import STRING, ArtifactKind, artifact_kind
 from tradewind.dsl.values import assign, json_problem
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError
 from tradewind.ir.executors import ImporterSpec, plain
 from tradewind.runtime.artifacts import Artifact
 
@@ -61,21 +61,25 @@ def importer(
         A task whose `.output` is the artifact.
 
     Raises:
-        FatalError: called outside of a pipeline, or the class cannot be imported.
+        ConfigurationError: called outside of a pipeline.
+        InvalidPipelineError: the class cannot be imported.
     """
     trace = current_trace()
     if trace is None:
-        raise FatalError(
-            "dsl.importer was called outside of a pipeline.", remedy="Call it in a @dsl.pipeline function."
+        raise ConfigurationError(
+            "dsl.importer was called outside of a pipeline.",
+            remedy="Call it in a @dsl.pipeline function.",
+            also=RuntimeError,
         )
     try:
         kind = artifact_kind(artifact_class)
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, TypeError) as error:
         trace.fail(
             str(error),
             task="importer",
             part="argument 'artifact_class'",
             remedy="pass a class such as dsl.Model",
+            also=type(error),
         )
     metadata_inputs = _MetadataInputs()
     rendered = metadata_inputs.render(dict(metadata or {}))

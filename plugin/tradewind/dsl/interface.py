@@ -28,7 +28,7 @@ from tradewind.dsl.types import (
     path_kind,
 )
 from tradewind.dsl.values import assign, json_problem
-from tradewind.errors import InvalidPipelineError, Problem
+from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.runtime.annotations import (
     Slot,
     is_artifact_class,
@@ -41,6 +41,7 @@ __all__ = [
     "Input",
     "Interface",
     "Output",
+    "also_of",
     "component_name",
     "constant_problem",
     "interface_of",
@@ -193,8 +194,21 @@ def read_interface(
 
     Raises:
         InvalidPipelineError: with one problem for each argument or output that is not understood.
+        ConfigurationError: `func` is no function.
     """
+    if not callable(func) or not hasattr(func, "__name__"):
+        raise ConfigurationError(
+            f"A {kind} is made of a function, not of a {type(func).__name__}.",
+            remedy=f"Write @dsl.{kind.replace(' ', '_')} above a function.",
+            also=TypeError,
+        )
     return _Reader(func, kind, name).read(description)
+
+
+def also_of(error: Exception) -> type[Exception]:
+    """As what else an error is told on: what misused placeholders are, or TypeError."""
+    default = TypeError if isinstance(error, TypeError) else ValueError
+    return error.also if isinstance(error, ConfigurationError) else default
 
 
 class _Reader:
@@ -221,8 +235,10 @@ class _Reader:
             self.name, description or self.docs.description, self.inputs, self.outputs, self.slots
         )
 
-    def _complain(self, part: str, message: str, remedy: str = "") -> None:
-        self.problems.append(Problem(f"{self.kind} '{self.label}', {part}", message, remedy))
+    def _complain(
+        self, part: str, message: str, remedy: str = "", also: type[Exception] = ValueError
+    ) -> None:
+        self.problems.append(Problem(f"{self.kind} '{self.label}', {part}", message, remedy, also))
 
     def _resolve(self, annotation: Any, part: str) -> Any:
         """Annotations come as text under `from __future__ import annotations`."""
@@ -246,9 +262,8 @@ class _Reader:
                 part, "this name is not allowed", "start with a letter; 'Output' is the returned value"
             )
         elif argument.annotation is _MISSING:
-            self._complain(
-                part, "has no type annotation", "annotate it, for example with int or dsl.Input[dsl.Model]"
-            )
+            remedy = "annotate it, for example with int or dsl.Input[dsl.Model]"
+            self._complain(part, "has no type annotation", remedy, TypeError)
         else:
             annotation = self._resolve(argument.annotation, part)
             if annotation is None:
@@ -257,7 +272,7 @@ class _Reader:
                 slot = read_annotation(annotation)
                 self._add(argument, annotation, slot)
             except (TypeError, ValueError) as error:
-                self._complain(part, str(error))
+                self._complain(part, str(error), also=also_of(error))
 
     def _add(self, argument: inspect.Parameter, annotation: Any, slot: Slot) -> None:
         name = argument.name
@@ -292,7 +307,7 @@ class _Reader:
             if default is not None:
                 raise ValueError("the default of an optional artifact can only be None")
         elif default is not None and (problem := constant_problem(default, kind)):
-            raise ValueError(f"the default does not fit: {problem}")
+            raise TypeError(f"the default does not fit: {problem}")
         optional = has_default or kind in (FINAL_STATUS, TASK_CONFIG)
         self.inputs[name] = Input(name, kind, default, optional, self.docs.inputs.get(name, ""))
 
@@ -312,7 +327,8 @@ class _Reader:
             return
         if self.kind == "container component":
             if getattr(annotation, "__name__", "") != "ContainerSpec":
-                self._complain("return annotation", "is ContainerSpec or omitted for a container component")
+                message = "is ContainerSpec or omitted for a container component"
+                self._complain("return annotation", message, also=TypeError)
         elif is_named_tuple(annotation):
             for name in annotation._fields:
                 self._read_output(name, annotation.__annotations__[name], f"output '{name}'")
@@ -336,4 +352,4 @@ class _Reader:
                 name, artifact_kind(slot.type, slot.is_list) if is_artifact else parameter_kind(annotation)
             )
         except (TypeError, ValueError) as error:
-            self._complain(part, str(error))
+            self._complain(part, str(error), also=also_of(error))

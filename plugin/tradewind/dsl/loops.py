@@ -113,7 +113,8 @@ def item_channel(loop: ParallelFor, items: Any) -> ItemChannel:
         name = f"{items.name}-loop-item"
         return _checked(trace, is_list, items, ItemChannel(loop, name, kind.inner or _UNKNOWN, items))
     if not isinstance(items, list | tuple) or not items:
-        trace.fail(f"expects a list with at least one item, got {items!r}", part=loop.keyword)
+        also = ValueError if isinstance(items, list | tuple) else TypeError
+        trace.fail(f"expects a list with at least one item, got {items!r}", part=loop.keyword, also=also)
     if problem := json_problem(list(items), as_text=True):
         trace.fail(f"the items cannot be used: {problem}", part=loop.keyword)
     first = items[0]
@@ -141,7 +142,9 @@ class Collected(Channel):
             output, ItemChannel | FieldChannel | Collected | OneOf
         ):
             raise ConfigurationError(
-                "dsl.Collected expects the output of a task in a loop.", remedy="Give it task.output."
+                "dsl.Collected expects the output of a task in a loop.",
+                remedy="Give it task.output.",
+                also=ValueError if isinstance(output, Channel) else AttributeError,
             )
         kind = replace(output.kind, is_list=True) if isinstance(output.kind, ArtifactKind) else LIST
         super().__init__(output.trace, output.name, kind, output.producer)
@@ -168,13 +171,16 @@ class OneOf(Channel):
             isinstance(each, Channel) and each.producer is not None for each in outputs
         ):
             raise ConfigurationError(
-                "dsl.OneOf expects outputs of tasks.", remedy="Give it task.output of each branch."
+                "dsl.OneOf expects outputs of tasks.",
+                remedy="Give it task.output of each branch.",
+                also=ValueError if outputs else IndexError,
             )
         trace, branches = outputs[0].trace, _branches_around(outputs[0])
         if any(isinstance(each, Collected | OneOf | ItemChannel | FieldChannel) for each in outputs):
             trace.fail("takes outputs of tasks as they are", part="dsl.OneOf")
         if branches is None or any(_branches_around(each) is not branches for each in outputs):
-            trace.fail("the outputs come from branches of one dsl.If with dsl.Else", part="dsl.OneOf")
+            message = "the outputs come from branches of one dsl.If with dsl.Else"
+            trace.fail(message, part="dsl.OneOf", also=AttributeError)
         if getattr(branches.scopes[-1], "keyword", "") != "dsl.Else":
             trace.fail("needs a dsl.Else, or there might be no value", part="dsl.OneOf")
         for each in outputs[1:]:
@@ -182,7 +188,7 @@ class OneOf(Channel):
                 message = (
                     f"'{each.full_name}' is {each.kind}, but '{outputs[0].full_name}' is {outputs[0].kind}"
                 )
-                trace.fail(message, part="dsl.OneOf")
+                trace.fail(message, part="dsl.OneOf", also=TypeError)
         name = f"pipelinechannel--{branches.name}-oneof-{branches.next_value()}"
         super().__init__(trace, name, outputs[0].kind, branches)
         self.outputs: list[Channel] = outputs

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from tradewind.dsl.container import python_component
 from tradewind.dsl.task_config import TaskConfigField, TaskConfigPassthrough
-from tradewind.errors import FatalError, InvalidPipelineError, Problem
+from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 
 __all__ = ["NOTEBOOK_PACKAGES", "notebook_component", "run_notebook"]
 
@@ -116,8 +116,10 @@ def run_notebook(**parameters: Any) -> NoReturn:
     """Run the component's notebook with these variables. Only works in a step of a `dsl.notebook_component`.
 
     Raises:
-        FatalError: there is no step and no notebook here.
+        ConfigurationError: there is no step and no notebook here.
     """
-    raise FatalError(
-        "dsl.run_notebook runs a notebook only in a step.", remedy="Call it in a @dsl.notebook_component."
+    raise ConfigurationError(
+        "dsl.run_notebook runs a notebook only in a step.",
+        remedy="Call it in a @dsl.notebook_component.",
+        also=NotImplementedError,
     )

@@ -57,7 +57,9 @@ def _is_right(trace: Trace, interface: Interface, name: str, value: Any) -> bool
         )
     elif value.producer is None:
         trace.complain(
-            f"'{value.name}' is an input of the pipeline; only outputs of tasks can be returned", part=part
+            f"'{value.name}' is an input of the pipeline; only outputs of tasks can be returned",
+            part=part,
+            also=AttributeError,
         )
     elif isinstance(value, Collected) and outermost(value.producer, trace.root).kind != "for-loop":
         trace.complain(f"'{value.full_name}' is not made in a dsl.ParallelFor", part=part)

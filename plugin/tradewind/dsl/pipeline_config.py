@@ -101,5 +101,6 @@ def _checked(name: str, seconds: int | None) -> int | None:
         raise ConfigurationError(
             f"PipelineConfig: {name} is {seconds!r}.",
             remedy=f"Give whole seconds from 0 to {_LARGEST_SECONDS}.",
+            also=ValueError if type(seconds) is int else TypeError,
         )
     return seconds

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tradewind.errors import ConfigurationError
 from tradewind.runtime.annotations import Slot
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "placeholder_for",
     "render",
 ]
+
+_ONLY_WHOLE = "'{}' is a list of artifacts: only the whole list can be passed on"
 
 
 class Placeholder:
@@ -78,7 +81,13 @@ class PlaceholderArtifact:
 
     def _refuse_list(self) -> None:
         if self._is_list:
-            raise ValueError(f"'{self._name}' is a list of artifacts: only the whole list can be passed on")
+            raise ConfigurationError(_ONLY_WHOLE.format(self._name), also=AttributeError)
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        if self._is_list:
+            raise ConfigurationError(_ONLY_WHOLE.format(self._name), also=KeyError)
+        message = f"artifact '{self._name}' has no parts; use .uri, .path or .metadata[...]"
+        raise ConfigurationError(message, also=TypeError)
 
     def whole(self) -> str:
         """Of a list: all of it, as JSON."""

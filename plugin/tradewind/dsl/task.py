@@ -51,7 +51,8 @@ class _Outputs(dict[str, Channel]):
 
     def __missing__(self, name: str) -> Channel:
         known = ", ".join(self) or "none"
-        self._task.trace.fail(f"has no output '{name}'; its outputs: {known}", task=self._task.name)
+        message = f"has no output '{name}'; its outputs: {known}"
+        self._task.trace.fail(message, task=self._task.name, also=KeyError)
 
 
 class PipelineTask:
@@ -105,6 +106,7 @@ class PipelineTask:
                 f"has {len(self._outputs)} outputs, so .output is not defined",
                 task=self.name,
                 remedy=f"use .outputs[...] with one of: {names}" if names else "give the component an output",
+                also=AttributeError,
             )
         return next(iter(self._outputs.values()))
 
@@ -237,12 +239,16 @@ class PipelineTask:
             return self
         if isinstance(value, Channel) or (isinstance(value, str) and self.trace.tokens_in(value)):
             self._complain(
-                part, "cannot be a value known only at run time", "pass it as an argument of the component"
+                part,
+                "cannot be a value known only at run time",
+                "pass it as an argument of the component",
+                TypeError,
             )
         elif not isinstance(name, str) or not name or "=" in name or not name.isprintable():
             self._complain("set_env_variable()", f"{name!r} is not a name of an environment variable")
         elif not isinstance(value, str):
-            self._complain(part, f"expects text, got a {type(value).__name__}", f"write {str(value)!r}")
+            message = f"expects text, got a {type(value).__name__}"
+            self._complain(part, message, f"write {str(value)!r}", TypeError)
         elif problem := text_problem(value):
             self._complain(part, problem)
         else:
@@ -327,8 +333,10 @@ class PipelineTask:
             self._complain(part, "is for components that run a container, not for pipelines and importers")
         return self.component.is_container
 
-    def _complain(self, part: str, message: str, remedy: str = "") -> None:
-        self.trace.complain(message, task=self.name, part=part, remedy=remedy)
+    def _complain(
+        self, part: str, message: str, remedy: str = "", also: type[Exception] = ValueError
+    ) -> None:
+        self.trace.complain(message, task=self.name, part=part, remedy=remedy, also=also)
 
 
 def _count(text: str) -> int:

@@ -139,7 +139,8 @@ def _check_use(channel: Channel, before: Node, consumer: Node) -> None:
 
 def _check_conditions(scope: Scope) -> None:
     if isinstance(scope, Branch) and (problem := conditions.problem(scope.conditions[-1])):
-        scope.trace.complain(problem, part=f"{scope.keyword} '{scope.display_name or scope.name}'")
+        part = f"{scope.keyword} '{scope.display_name or scope.name}'"
+        scope.trace.complain(problem, part=part, also=AssertionError)
 
 
 def _check_exit_task(task: PipelineTask, channels: list[Channel]) -> None:

@@ -149,15 +149,42 @@ class Trace:
         self._scope_serial += 1
         return self._scope_serial
 
-    def complain(self, message: str, *, task: str = "", part: str = "", remedy: str = "") -> None:
-        """Note a problem. `part` is what is wrong of the task: `argument 'rows'`, `set_retry()`."""
-        places = [f"pipeline '{self.pipeline}'", f"task '{task}'" if task else "", part]
-        self.problems.append(Problem(", ".join(filter(None, places)), message, remedy))
+    def complain(
+        self,
+        message: str,
+        *,
+        task: str = "",
+        part: str = "",
+        remedy: str = "",
+        also: type[Exception] = ValueError,
+    ) -> None:
+        """Note a problem.
 
-    def fail(self, message: str, *, task: str = "", part: str = "", remedy: str = "") -> NoReturn:
-        """Note a problem after which the pipeline function cannot go on, and raise all so far."""
-        self.complain(message, task=task, part=part, remedy=remedy)
-        raise InvalidPipelineError(f"pipeline '{self.pipeline}'", self.problems)
+        Args:
+            part: what is wrong of the task: `argument 'rows'`, `set_retry()`.
+            also: the error of Python's that KFP's SDK raises here.
+        """
+        self.problems.append(Problem(self._place(task, part), message, remedy, also))
+
+    def fail(
+        self,
+        message: str,
+        *,
+        task: str = "",
+        part: str = "",
+        remedy: str = "",
+        also: type[Exception] = ValueError,
+    ) -> NoReturn:
+        """Raise a problem after which the pipeline function cannot go on, and all before it.
+
+        It is not noted: a function may catch it (`hasattr(task, "output")`) and go on another way.
+        """
+        problem = Problem(self._place(task, part), message, remedy, also)
+        raise InvalidPipelineError(f"pipeline '{self.pipeline}'", [*self.problems, problem])
+
+    def _place(self, task: str, part: str) -> str:
+        places = [f"pipeline '{self.pipeline}'", f"task '{task}'" if task else "", part]
+        return ", ".join(filter(None, places))
 
     def token(self, channel: Channel) -> str:
         """What stands for a channel within text."""

@@ -14,7 +14,7 @@ from tradewind.dsl.platform import Reference
 from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.types import ParameterKind
 from tradewind.dsl.values import json_problem
-from tradewind.errors import FatalError
+from tradewind.errors import ConfigurationError
 
 __all__ = ["Setting", "present"]
 
@@ -27,14 +27,15 @@ class Setting:
         function: name of the function, for messages.
 
     Raises:
-        FatalError: it is no task.
+        ConfigurationError: it is no task.
     """
 
     def __init__(self, task: Any, function: str) -> None:
         if not isinstance(task, PipelineTask):
-            raise FatalError(
+            raise ConfigurationError(
                 f"kubernetes.{function}() expects a task, got a {type(task).__name__}.",
                 remedy="Give what calling a component in a pipeline function returns.",
+                also=AttributeError,
             )
         self.task = task
         self._part = f"kubernetes.{function}()"

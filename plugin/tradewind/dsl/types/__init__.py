@@ -108,15 +108,16 @@ def artifact_kind(cls: type[Any], is_list: bool = False) -> ArtifactKind:
     """The kind of an artifact class.
 
     Raises:
-        ValueError: its schema title or version is not one that KFP stores.
+        AttributeError: it is no artifact class.
+        TypeError: its schema title or version is not one that KFP stores.
     """
     title, version = cls.schema_title, cls.schema_version
     if not _SCHEMA_TITLE.fullmatch(title):
-        raise ValueError(
+        raise TypeError(
             f"the schema_title of {cls.__name__} must be 'system.<Name>' or 'google.<Name>', not {title!r}"
         )
     if not _SCHEMA_VERSION.fullmatch(version):
-        raise ValueError(f"the schema_version of {cls.__name__} must have three parts, not {version!r}")
+        raise TypeError(f"the schema_version of {cls.__name__} must have three parts, not {version!r}")
     return ArtifactKind(title, version, is_list)
 
 
