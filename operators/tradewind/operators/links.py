@@ -7,6 +7,8 @@ its MLflow run exists, so that the links are there while it runs.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
@@ -22,6 +24,7 @@ __all__ = [
     "ArtifactsLink",
     "CachedFromLink",
     "MlflowRunLink",
+    "keeping_links",
 ]
 
 MLFLOW_URL = "mlflow_url"
@@ -64,3 +67,15 @@ class ArtifactsLink(_StepLink):
 
     name = "Artifacts"
     key = ARTIFACTS_URL
+
+
+@contextlib.contextmanager
+def keeping_links(operator: Any) -> Iterator[None]:
+    """Have Airflow keep the links that an operator finds meanwhile. It keeps each with a request of its own,
+    whether it leads somewhere or not.
+    """
+    try:
+        yield
+    finally:
+        links = operator.operator_extra_links
+        operator.operator_extra_links = [link for link in links if operator.links.get(link.xcom_key)]

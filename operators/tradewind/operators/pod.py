@@ -28,7 +28,7 @@ from tradewind.cluster.ends import ended
 from tradewind.cluster.names import TRY_LABEL
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
-from tradewind.cluster.statuses import has_ended, has_started, terminated
+from tradewind.cluster.statuses import has_ended, has_started, image_id, terminated
 from tradewind.cluster.watch import lean
 from tradewind.errors import ConfigurationError, TradewindError
 from tradewind.operators.cluster_reference import ClusterReference
@@ -42,6 +42,7 @@ from tradewind.operators.models import (
     typed_arguments,
     with_workdir,
 )
+from tradewind.operators.pod_arguments import is_template
 from tradewind.operators.pod_log import PodLog
 from tradewind.operators.pod_marks import mark, require_namespace
 from tradewind.operators.pod_platform import lay_under
@@ -52,6 +53,7 @@ from tradewind.operators.waiting import Report, Waiting
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from jinja2 import Environment
     from kubernetes.client import models as k8s
 
     from tradewind.cluster.ends import PodEnd
@@ -123,6 +125,14 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self.do_xcom_push = False
         self.cmds = list(request.command[:1])
         self.arguments = list(request.command[1:])
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Environment | None = None, seen_oids: Any = None
+    ) -> Any:
+        """Render what is a template: most text is none, and the first one costs a process milliseconds."""
+        if isinstance(content, str) and jinja_env is not None and not is_template(content, jinja_env):
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
 
     # --- the way of one try -------------------------------------------------------------------------------
 
@@ -268,8 +278,8 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         self._take_in(pod, end)
         if end.exit_code is not None and end.exit_code in self.skip_on_exit_code:
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
-        image_id = _image_id(pod, self.base_container_name)
-        return PodOutcome(advised(end, self._security), message, _named(pod), image_id)
+        image = image_id(pod, self.base_container_name)
+        return PodOutcome(advised(end, self._security), message, _named(pod), image)
 
     # --- after the pod ------------------------------------------------------------------------------------
 
@@ -388,11 +398,6 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
                 context=self._context,
                 **arguments,
             )
-
-
-def _image_id(pod: Pod, container: str) -> str:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    return next((str(item.get("imageID") or "") for item in statuses if item["name"] == container), "")
 
 
 def _named(pod: Pod) -> str:

@@ -10,12 +10,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tradewind.errors import Problem
 from tradewind.operators.settings import PodSecurity
 
-__all__ = ["ACCEPTED", "OWN", "REFUSED", "merge_pod_arguments", "place_arguments", "pod_argument_problems"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = [
+    "ACCEPTED",
+    "OWN",
+    "REFUSED",
+    "is_template",
+    "merge_pod_arguments",
+    "place_arguments",
+    "pod_argument_problems",
+]
 
 ACCEPTED: frozenset[str] = frozenset(
     """
@@ -150,3 +161,11 @@ def merge_pod_arguments(*levels: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 merged[name] = value
     return merged
+
+
+def is_template(text: str, env: Environment) -> bool:
+    """Say whether Jinja may make something else of a text in a pod's arguments."""
+    marks = (env.block_start_string, env.variable_start_string, env.comment_start_string)
+    more = (env.line_statement_prefix, env.line_comment_prefix)
+    # Rendering takes away a line end.
+    return text.endswith("\n") or any(mark in text for mark in (*marks, *more) if mark)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
-from tradewind.operators.links import ArtifactsLink, MlflowRunLink
+from tradewind.operators.links import ArtifactsLink, MlflowRunLink, keeping_links
 from tradewind.operators.nest import LoopNest
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RunStartOperator(BaseOperator):
         from tradewind.operators.failures import airflow_errors
         from tradewind.operators.opening import open_run
 
-        with airflow_errors():
+        with keeping_links(self), airflow_errors():
             return open_run(self, context)
 
 
@@ -113,5 +113,5 @@ class RunEndOperator(BaseOperator):
         from tradewind.operators.closing import close_run
         from tradewind.operators.failures import airflow_errors
 
-        with airflow_errors():
+        with keeping_links(self), airflow_errors():
             return close_run(self, context)

@@ -6,13 +6,13 @@ file would have to pay for. All work is in `tradewind.operators.execution`, load
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from tradewind.cluster.retry_policy import retried_kinds
-from tradewind.operators.links import ArtifactsLink, CachedFromLink, MlflowRunLink
+from tradewind.operators.links import ArtifactsLink, CachedFromLink, MlflowRunLink, keeping_links
 from tradewind.operators.nest import NO_LOOPS, LoopNest
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class StepOperator(BaseOperator):
         from tradewind.operators.execution import StepExecution
 
         self._execution = StepExecution(self, context)
-        return self._with_links(self._execution.run)
+        with keeping_links(self):
+            return self._execution.run()
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on after the wait of a trigger.
@@ -122,15 +123,8 @@ class StepOperator(BaseOperator):
         from tradewind.operators.execution import StepExecution
 
         execution = self._execution = StepExecution(self, context)
-        return self._with_links(lambda: execution.resume(resumption))
-
-    def _with_links(self, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return run()
-        finally:
-            # Airflow keeps each link with a request of its own, whether it leads somewhere or not.
-            found = [link for link in self.operator_extra_links if self.links.get(link.xcom_key)]
-            self.operator_extra_links = found  # type: ignore[misc]
+        with keeping_links(self):
+            return execution.resume(resumption)
 
     def on_kill(self) -> None:
         """End the step's pod: the task was killed, marked by hand, timed out, or its run was deleted."""

@@ -13,6 +13,7 @@ __all__ = [
     "container_statuses",
     "has_ended",
     "has_started",
+    "image_id",
     "init_runs",
     "init_statuses",
     "phase",
@@ -64,6 +65,12 @@ def waiting(pod: Pod) -> Iterator[tuple[str, dict[str, Any]]]:
         state = (status.get("state") or {}).get("waiting")
         if state:
             yield status["name"], state
+
+
+def image_id(pod: Pod, container: str) -> str:
+    """What the node has run as the container's image, with its digest; empty where it is not known."""
+    found = (item.get("imageID") for item in container_statuses(pod) if item["name"] == container)
+    return str(next(found, "") or "")
 
 
 def has_started(pod: Pod, container: str) -> bool:
