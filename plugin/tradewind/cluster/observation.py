@@ -36,8 +36,10 @@ _log = logging.getLogger(__name__)
 LOG_SECONDS = 20.0
 LONG_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 10.0
-REPORT_SECONDS = 30.0
-"""For nodes to report what happened while the API server was away."""
+REPORT_SECONDS = 90.0
+"""For the cluster to go on when its API server is back. Schedulers and nodes, too, ask for it at growing
+intervals, in the end up to a minute apart: until then nobody takes a pod, or says that it has started.
+"""
 UNREAD = "(the rest of the log could not be read in time)"
 
 
