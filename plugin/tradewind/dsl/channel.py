@@ -35,6 +35,8 @@ __all__ = [
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
+_REFLECTED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
 TOKEN = re.compile(r"\{\{channel:(\d+):(\d+)\}\}")
 
 
@@ -42,22 +44,22 @@ class Comparable:
     """Comparisons make conditions, and Python's own control flow is refused: it would run at compile time."""
 
     def __eq__(self, other: object) -> Any:
-        return Comparison("==", self, other)
+        return _compared("==", self, other)
 
     def __ne__(self, other: object) -> Any:
-        return Comparison("!=", self, other)
+        return _compared("!=", self, other)
 
     def __lt__(self, other: object) -> Any:
-        return Comparison("<", self, other)
+        return _compared("<", self, other)
 
     def __le__(self, other: object) -> Any:
-        return Comparison("<=", self, other)
+        return _compared("<=", self, other)
 
     def __gt__(self, other: object) -> Any:
-        return Comparison(">", self, other)
+        return _compared(">", self, other)
 
     def __ge__(self, other: object) -> Any:
-        return Comparison(">=", self, other)
+        return _compared(">=", self, other)
 
     __hash__ = object.__hash__
 
@@ -209,6 +211,15 @@ class Comparison(Formula):
 
     def negation(self) -> Comparison:
         return replace(self, negated=not self.negated)
+
+
+def _compared(operator: str, left: Comparable, right: object) -> Comparison:
+    """Python asks the right side first where its class is derived from the left one's, and KFP's items of
+    loops are derived from its values: there `n < item` makes `item > n`.
+    """
+    if type(left) is Channel and isinstance(right, Facade):
+        return Comparison(_REFLECTED.get(operator, operator), right, left)
+    return Comparison(operator, left, right)
 
 
 def unwrap(value: Any) -> Any:

@@ -175,8 +175,9 @@ class _Compilation:
         for name, value in task.inputs.items():
             inputs.write(name, value)
         image, resources = inputs.text("base_image", task.image), inputs.resources()
-        spec.dependent_tasks.extend(sorted(self.edges.get(task.name, ())))
-        self._write_trigger(task, spec)
+        before = self.edges.get(task.name, set())
+        spec.dependent_tasks.extend(sorted(before - topology.for_resources_only(task)))
+        self._write_trigger(task, spec, before)
         name = self._write_component(task, image, resources)
         spec.component_ref.name = name
         for platform, settings in task.platform_config.items():
@@ -198,13 +199,13 @@ class _Compilation:
         if task.retry is not None:
             task.retry.write(spec.retry_policy)
 
-    def _write_trigger(self, task: PipelineTask, spec: PipelineTaskSpec) -> None:
+    def _write_trigger(self, task: PipelineTask, spec: PipelineTaskSpec, before: set[str]) -> None:
         if not task.ignores_upstream_failure and task.exit_of is None:
             return
         spec.trigger_policy.strategy = _COMPLETED
         for entry in task.component.interface.inputs.values():
             if entry.kind == FINAL_STATUS:
-                spec.inputs.parameters[entry.name].task_final_status.producer_task = spec.dependent_tasks[0]
+                spec.inputs.parameters[entry.name].task_final_status.producer_task = min(before)
 
     def _write_component(self, task: PipelineTask, image: str, resources: dict[str, str]) -> str:
         component = task.component

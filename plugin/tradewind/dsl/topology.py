@@ -20,7 +20,7 @@ from tradewind.dsl.task import PipelineTask
 from tradewind.dsl.trace import Node, Scope, Trace
 from tradewind.dsl.types import FINAL_STATUS
 
-__all__ = ["Dependencies", "analyse"]
+__all__ = ["Dependencies", "analyse", "for_resources_only"]
 
 Dependencies = dict[str, set[str]]
 
@@ -69,12 +69,27 @@ def _uses(trace: Trace, scopes: list[Scope]) -> Iterator[tuple[Channel, Scope]]:
 
 def channels_of(task: PipelineTask) -> Iterator[Channel]:
     """Everything that a task needs and that is known only at run time."""
-    for value in task.inputs.values():
-        yield from _channels_in(value, task.trace)
-    for text in (task.image, *(text for _, text in task.resources.items())):
+    for _, text in task.resources.items():
         yield from _channels_in(text, task.trace)
-    for value in references(task.platform_config):
+    yield from _channels_beside_resources(task)
+
+
+def _channels_beside_resources(task: PipelineTask) -> Iterator[Channel]:
+    for value in (*task.inputs.values(), task.image, *references(task.platform_config)):
         yield from _channels_in(value, task.trace)
+
+
+def for_resources_only(task: PipelineTask) -> set[str]:
+    """Names of the siblings that a task waits for since they make its resources, and for nothing else.
+
+    Its inputs say so. KFP does not say it again by `dependentTasks`.
+    """
+    if not task.resources.items():
+        return set()
+    used = [channel.producer for channel in _channels_beside_resources(task)]
+    others = {outermost(node, task.scope) for node in (*used, *task.upstream) if node is not None}
+    makers = {channel.producer for channel in channels_of(task)}
+    return {node.name for node in makers - others if node is not None and node.scope is task.scope}
 
 
 def _channels_in(value: Any, trace: Trace) -> Iterator[Channel]:
