@@ -7,6 +7,8 @@ converted, text before truth before numbers.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,8 @@ from tradewind.dsl.channel import Channel, Combination, Comparison, Formula, inj
 from tradewind.dsl.types import ArtifactKind, ParameterKind, constant_kind
 
 __all__ = ["expression", "problem"]
+
+_SPECIAL = re.compile(r"['\\\x00-\x1f]")
 
 # From the widest to the narrowest.
 _ORDER = (
@@ -86,10 +90,16 @@ def _operand(side: Any, widest: int) -> str:
         text = f"inputs.parameter_values['{injected_name(side)}']"
         text = f"int({text})" if code == ParameterType.NUMBER_INTEGER else text
     elif isinstance(side, str):
-        escaped = side.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        return _text(side)
     else:
         text = str(side).lower() if isinstance(side, bool) else str(side)
     if code == widest:
         return text
     return f"'{text}'" if widest == ParameterType.STRING else f"double({text})"
+
+
+def _text(text: str) -> str:
+    """KFP writes every text between single quotes, as it is. What CEL would then take for another one, or for
+    none, goes between double quotes, and its escapes are JSON's, which are CEL's as well.
+    """
+    return json.dumps(text, ensure_ascii=False) if _SPECIAL.search(text) else f"'{text}'"

@@ -10,10 +10,13 @@ cast       = "int" | "double" | "bool" | "string"
 input      = "inputs.parameter_values['" name "']"
 ```
 
-KFP's compiler does not escape: a text with a quote in it is written as `'it's'`. So a quote ends a text only
-where something follows that can follow a text; `\\'` and `\\\\` are understood all the same. And it turns a
-number that is compared with text into text by quoting the expression: `'int(inputs.parameter_values['n'])'`
-is no text but the value of `n`, as text. KFP's own backend rejects both.
+KFP's compiler puts a text between single quotes and escapes nothing: `'it's'`, `'C:\\new'`. What the author
+wrote is between them, letter by letter, and a quote ends a text only where something follows that can follow
+a text. Ours puts what would be another text to CEL, or none, between double quotes, where escapes are CEL's.
+What the SDK loses is where a text with quotes in it ends, if it reads like a condition (`"a' == 'b"`). And it
+turns a number that is compared with text into text by quoting the expression:
+`'int(inputs.parameter_values['n'])'` is no text but the value of `n`, as text. KFP's own backend rejects
+quotes in texts, and takes a backslash for the beginning of an escape.
 
 Values keep CEL's meaning: an int and a double compare as numbers, things of different kinds are never equal
 and cannot be ordered. Only text is more welcoming: next to a text anything else counts as its text, as if it
@@ -48,6 +51,7 @@ _CAST = re.compile(r"(int|double|bool|string)\s*\(")
 _STARTS_OPERAND = r"""(?:[("'!.\d-]|inputs\.|(?:int|double|bool|string)\s*\(|(?:not|true|false|null)\b)"""
 _AFTER_TEXT = re.compile(rf"\s*(?:\Z|\)|&&|\|\||[=!]=|[<>]|(?:and|or)\b\s*{_STARTS_OPERAND})")
 _WORDS = {"true": True, "false": False, "null": None}
+_ESCAPED_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"""\\(?:([abfnrtv\\'"`?])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))""")
 _ESCAPED = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -183,19 +187,16 @@ class _Parser:
         return look_up
 
     def _text(self) -> _Term:
-        quote, start = self.text[self.position], self.position + 1
-        pieces, place = [], start
-        while place < len(self.text):
-            if escape := _ESCAPE.match(self.text, place):
-                pieces.append(_unescaped(escape))
-                place = escape.end()
-            elif self.text[place] == quote and _AFTER_TEXT.match(self.text, place + 1):
-                self.position = place + 1
+        if escaped := self._match(_ESCAPED_TEXT):
+            return _constant(_ESCAPE.sub(_unescaped, escaped[1]))
+        start = end = self.position + 1
+        while self.text[start - 1] == "'" and (end := self.text.find("'", end)) >= 0:
+            end += 1
+            if _AFTER_TEXT.match(self.text, end):
+                text = self.text[start : end - 1]
+                self.position = end
                 self._skip_space()
-                return self._quoted(self.text[start:place]) or _constant("".join(pieces))
-            else:
-                pieces.append(self.text[place])
-                place += 1
+                return self._quoted(text) or _constant(text)
         raise self.error("a text does not end")
 
     def _quoted(self, text: str) -> _Term | None:
@@ -238,6 +239,7 @@ def _short(text: str) -> str:
 
 
 def _unescaped(escape: re.Match[str]) -> str:
+    """What an escape stands for; itself when there is no such letter."""
     if escape[1]:
         return _ESCAPED.get(escape[1], escape[1])
     code = int(escape[2] or escape[3] or escape[4], 16)

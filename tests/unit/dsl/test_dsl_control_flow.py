@@ -176,13 +176,34 @@ def test_conditions_compare_what_can_be_compared() -> None:
     assert problems(constant) == {"pipeline 'churn', dsl.If": "expects a comparison, got True"}
 
 
-def test_text_in_conditions_is_escaped() -> None:
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("plain", "'plain'"),
+        ('say "yes"', "'say \"yes\"'"),
+        ("it's a \\", '"it\'s a \\\\"'),
+        ("C:\\new\nline", '"C:\\\\new\\nline"'),
+    ],
+)
+def test_text_in_conditions_is_escaped(text: str, written: str) -> None:
     def churn(s: str):
-        with dsl.If(s == "it's a \\"):
+        with dsl.If(s == text):
             step()
 
     condition = root_of(churn)["condition-1"].trigger_policy.condition
-    assert condition == "inputs.parameter_values['pipelinechannel--s'] == 'it\\'s a \\\\'"
+    assert condition == f"inputs.parameter_values['pipelinechannel--s'] == {written}"
+
+
+def test_items_of_loops_come_first_as_in_kfp() -> None:
+    @dsl.pipeline
+    def churn(n: int):
+        with dsl.ParallelFor([1, 2]) as item, dsl.If(n < item):
+            step()
+
+    loop = dsl.compile(churn).spec.components["comp-for-loop-2"].dag.tasks["condition-3"]
+    given = "int(inputs.parameter_values['pipelinechannel--{}'])"
+    expected = f"{given.format('loop-item-param-1')} > {given.format('n')}"
+    assert loop.trigger_policy.condition == expected
 
 
 def test_elif_and_else_follow_if() -> None:

@@ -61,23 +61,29 @@ def test_what_holds(text: str, n: Any, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        (r"it\'s", "it's"),  # as our compiler writes it
-        ("it's", "it's"),  # as KFP's does
-        ("'", "'"),
-        ("a' b'", "a' b'"),
-        (r"C:\\dir", r"C:\dir"),
-        (r"C:\dir", r"C:\dir"),
-        (r"tab\there", "tab\there"),
-        (r"\u00e9\x41\U0001f600", "éA\U0001f600"),
-        ("a && b", "a && b"),
-        ("(1 == 2)", "(1 == 2)"),
-        ("", ""),
-        ("said 'yes' and left", "said 'yes' and left"),
-        ("true", "true"),
-        ("line\nbreak", "line\nbreak"),
+        (r"'C:\new'", r"C:\new"),  # KFP's compiler escapes nothing
+        (r"'C:\\new'", r"C:\\new"),
+        ("'C:\\'", "C:\\"),
+        (r"'it\'s'", r"it\'s"),
+        ("'it's'", "it's"),
+        ("'''", "'"),
+        ("'a' b''", "a' b'"),
+        ("'a && b'", "a && b"),
+        ("'(1 == 2)'", "(1 == 2)"),
+        ("''", ""),
+        ("'said 'yes' and left'", "said 'yes' and left"),
+        ("'said \"yes\"'", 'said "yes"'),
+        ("'true'", "true"),
+        ("'line\nbreak'", "line\nbreak"),
+        (r'"C:\\new"', r"C:\new"),  # what needs to be escaped ours puts between double quotes
+        (r'"it\'s \"here\""', 'it\'s "here"'),
+        (r'"tab\there"', "tab\there"),
+        (r'"\u00e9\x41\U0001f600"', "éA\U0001f600"),
+        (r'"a\" == \"b"', 'a" == "b'),
+        ('""', ""),
     ],
 )
-@pytest.mark.parametrize("form", [f"{N} == '{{}}'", f"'{{}}' == {N}", f"(!({N} != '{{}}')) && true"])
+@pytest.mark.parametrize("form", [f"{N} == {{}}", f"{{}} == {N}", f"(!({N} != {{}})) && true"])
 def test_texts(form: str, written: str, value: str) -> None:
     assert is_true(form.format(written), value)
     assert not is_true(form.format(written), value + "x")
@@ -105,6 +111,7 @@ def test_names_are_known_before_a_run() -> None:
         ("1 < 2 < 3", "something is left over at '< 3'"),
         ("(1 == 1", "a closing parenthesis is missing at its end"),
         ("1 == 'a", 'a text does not end at "\'a" (character 6)'),
+        ('1 == "a', "a text does not end"),
         ("size(x) == 1", "a value is missing at 'size(x) == 1'"),
         ("12abc == 1", "a value is missing at '12abc == 1'"),
         ("(" * 200 + "true" + ")" * 200, "nested more than 100 deep"),
