@@ -124,11 +124,12 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
     image: Any = spec.image.text if type(spec.image) is Placeholder else spec.image
     if not isinstance(image, str) or not image:
         problems.append(Problem(f"{source}, image", "is not given"))
+    elif problem := _text_problem(image):
+        problems.append(Problem(f"{source}, image", problem))
     if not any(rendered.values()):
         message = "command and args are both empty, and the image's own entry point is never used"
         problems.append(Problem(source, message, "say what to run"))
-    problem = next(filter(None, (text_problem(text) for texts in rendered.values() for text in texts)), None)
-    if problem:
+    if problem := _text_problem(*rendered["command"], *rendered["args"]):
         problems.append(Problem(source, f"in its command line, {problem}"))
     if problems:
         raise InvalidPipelineError(source, problems)
@@ -246,6 +247,9 @@ def python_component(
             _source(func, additional_funcs or (), embedded_artifact_path, notebook)
         )
     image = target_image or base_image or DEFAULT_IMAGE
+    if problem := _text_problem(str(image), *install):
+        place = f"component '{func.__name__}'"
+        raise InvalidPipelineError(place, [Problem(place, f"in its image or its packages, {problem}")])
     passthroughs = [TaskConfigPassthrough.of(each) for each in task_config_passthroughs or ()]
     made = PythonComponent(
         interface, image, install + run, command.function_arguments(func.__name__), func, passthroughs
@@ -254,6 +258,10 @@ def python_component(
     if output_component_file:
         _write(made, output_component_file)
     return made
+
+
+def _text_problem(*texts: str) -> str | None:
+    return next(filter(None, map(text_problem, texts)), None)
 
 
 def _check_lists(name: str, **arguments: Any) -> None:

@@ -27,7 +27,7 @@ from tradewind.dsl.types import (
     parameter_kind,
     path_kind,
 )
-from tradewind.dsl.values import assign, json_problem
+from tradewind.dsl.values import assign, json_problem, text_problem
 from tradewind.errors import ConfigurationError, InvalidPipelineError, Problem
 from tradewind.runtime.annotations import (
     Slot,
@@ -226,6 +226,8 @@ class _Reader:
 
     def read(self, description: str | None) -> Interface:
         signature = inspect.signature(self.func)
+        if problem := text_problem(self.func.__doc__ or ""):
+            self._complain("docstring", problem)
         for argument in signature.parameters.values():
             self._read_argument(argument)
         self._read_return(self._resolve(signature.return_annotation, "return annotation"))

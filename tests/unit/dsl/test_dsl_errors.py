@@ -183,6 +183,33 @@ def test_text_that_cannot_be_written_is_refused_with_its_place() -> None:
         dsl.pipeline(image)
 
 
+def test_docstrings_and_images_that_cannot_be_written_are_refused_with_their_place() -> None:
+    def wrong(rows: int): ...
+
+    def fine(rows: int): ...
+
+    wrong.__doc__ = "Args:\n    rows: how many \ud800"
+    for decorator, kind in ((dsl.component, "component"), (dsl.container_component, "container component")):
+        with pytest.raises(
+            InvalidPipelineError, match=f"{kind} 'wrong', docstring: the text is not valid Unicode"
+        ):
+            decorator(wrong)
+    with pytest.raises(
+        InvalidPipelineError, match="component 'fine': in its image or its packages, the text"
+    ):
+        dsl.component(fine, base_image="\ud800")  # type: ignore[call-overload]
+    with pytest.raises(
+        InvalidPipelineError, match="component 'fine': in its image or its packages, the text"
+    ):
+        dsl.component(fine, packages_to_install=["a\0b"])  # type: ignore[call-overload]
+
+    def contained():
+        return dsl.ContainerSpec("\ud800", ["echo"])
+
+    with pytest.raises(InvalidPipelineError, match="container component 'contained', image: the text is not"):
+        dsl.container_component(contained)
+
+
 def test_an_int_is_a_float_and_none_leaves_an_optional_input_out() -> None:
     @dsl.pipeline
     def churn():
