@@ -68,7 +68,8 @@ class Groups:
 
     def _outer_group(self, scope: Scope) -> TaskGroup:
         around = self._around[scope.id]
-        parent = self._plain[around or scope.parent]
+        # A long id was made short without that of the scope around, which the group would put before it.
+        parent = self._plain[around or (scope.parent if "." in scope.id else "")]
         return TaskGroup(
             group_id=_joined(scope.id) if around else scope.id.rpartition(".")[2],
             prefix_group_id=scope.id not in self._plan.loops,

@@ -8,6 +8,7 @@ says the task that uses it.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,12 @@ from tradewind.plan.model import ScopeKind
 
 __all__ = ["Node", "grow", "sort_key"]
 
+LONGEST_STEP_ID = 250
+"""In characters: what Airflow takes for a task."""
+
+LONGEST_SCOPE_ID = 120
+"""Airflow takes 200 for a group; ours have two underscores for each dot, and a few letters more."""
+
 _Strategy = PipelineTaskSpec.TriggerPolicy.TriggerStrategy
 
 
@@ -29,7 +36,9 @@ class Node:
     """One use of a component: the pipeline itself, a scope or a step.
 
     Attributes:
-        id: names of the tasks on the way from the root, joined by dots; "" for the root.
+        id: names of the tasks on the way from the root, joined by dots (see `_id_of` for long ones); "" for
+            the root.
+        name: the task's name among its siblings.
         place: of the task in the document, for messages.
         children: by task name, in topological order; empty for a step.
         upstream: the siblings that this one waits for, by name, sorted.
@@ -38,6 +47,7 @@ class Node:
     """
 
     id: str
+    name: str
     task: PipelineTaskSpec
     component_name: str
     component: ComponentSpec
@@ -52,11 +62,6 @@ class Node:
     def __post_init__(self) -> None:
         self.is_step = self.component.WhichOneof("implementation") == "executor_label"
         self.is_loop = self.task.WhichOneof("iterator") is not None
-
-    @property
-    def name(self) -> str:
-        """The task's name among its siblings."""
-        return self.id.rpartition(".")[2]
 
     @property
     def ignores_failures(self) -> bool:
@@ -95,7 +100,7 @@ class Node:
 
 def grow(spec: PipelineSpec) -> Node:
     """Make the tree of a valid pipeline."""
-    root = Node("", PipelineTaskSpec(), "", spec.root, "$.root")
+    root = Node("", "", PipelineTaskSpec(), "", spec.root, "$.root")
     _grow(root, spec.components, "$.root")
     return root
 
@@ -104,11 +109,13 @@ def _grow(node: Node, components: Mapping[str, ComponentSpec], place: str) -> No
     upstream = {name: producers(task) for name, task in node.component.dag.tasks.items()}
     for name in _in_order(upstream, place):
         task = node.component.dag.tasks[name]
+        component = components[task.component_ref.name]
         child = Node(
-            id=f"{node.id}.{name}" if node.id else name,
+            id=_id_of(node.id, name, component.WhichOneof("implementation") == "executor_label"),
+            name=name,
             task=task,
             component_name=task.component_ref.name,
-            component=components[task.component_ref.name],
+            component=component,
             place=f"{place}.dag.tasks.{name}",
             parent=node,
             upstream=tuple(sorted(upstream[name])),
@@ -117,6 +124,20 @@ def _grow(node: Node, components: Mapping[str, ComponentSpec], place: str) -> No
         node.children[name] = child
         if not child.is_step:
             _grow(child, components, f"$.components.{child.component_name}")
+
+
+def _id_of(around: str, name: str, is_step: bool) -> str:
+    """The id of the scope around and the name. Where that is too long, it ends in a hash of all of it.
+
+    The id of a scope then has nothing of the scopes around: the ids of what lies in it begin with it, and are
+    short again.
+    """
+    whole, longest = f"{around}.{name}" if around else name, LONGEST_STEP_ID if is_step else LONGEST_SCOPE_ID
+    if len(whole) <= longest:
+        return whole
+    before = f"{around}." if around and is_step else ""
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:10]
+    return f"{before}{name[: longest - len(before) - len(digest) - 1]}-{digest}"
 
 
 def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:

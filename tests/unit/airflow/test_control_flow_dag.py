@@ -9,6 +9,8 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from tradewind import dsl
 from tradewind.airflow import pipeline_dag
+from tradewind.plan import build
+from tradewind.plan.evaluation import steps_of
 
 
 @dsl.component
@@ -164,3 +166,57 @@ def test_the_end_waits_for_steps_that_others_do_not_wait_for_to_the_end():
         "work-4",
         "collect",
     }
+
+
+@pytest.mark.parametrize("in_loops", [False, True])
+def test_ids_are_short_enough_for_airflow_however_deep_they_lie(in_loops: bool):
+    def nested(level: int) -> Any:
+        below = nested(level - 1) if level else work
+
+        @dsl.pipeline(name=f"all-that-happens-on-level-{level}")
+        def around(n: int) -> int:
+            first = work(n=n)
+            if in_loops:
+                with dsl.ParallelFor([1]) as number:
+                    below(n=number)
+                return first.output
+            return below(n=first.output).output
+
+        return around
+
+    deep = nested(12)
+    plan, again, dag = build(dsl.compile(deep)), build(dsl.compile(deep)), pipeline_dag(deep)
+    assert list(plan.steps) == list(again.steps)
+    assert len(plan.steps) == 14
+    assert set(plan.steps) <= set(dag.task_dict)
+    assert max(map(len, dag.task_dict)) <= 250
+    assert max(len(group or "") for group in dag.task_group.get_task_group_dict()) <= 250
+    # Scopes begin anew where they would be too long, and what lies in them begins with them.
+    assert all(step.scope in plan.scopes or not step.scope for step in plan.steps.values())
+    assert all(step.id.startswith(f"{step.scope}.") for step in plan.steps.values() if step.scope)
+    made = {step.id for step in plan.steps.values() if step.output_parameters}
+    used = {
+        id
+        for step in plan.steps.values()
+        for given in step.parameters.values()
+        for id in steps_of(given.binding)
+    }
+    assert used <= made
+    assert len(used) == (0 if in_loops else 13)
+
+
+def test_names_that_are_too_long_for_an_id_end_in_a_hash():
+    longest = "n" * 128
+
+    @dsl.pipeline(name=longest)
+    def inner(n: int):
+        work(n=n)
+
+    @dsl.pipeline
+    def outer():
+        inner(n=1)
+        inner(n=2)
+
+    first, second = build(dsl.compile(outer)).steps
+    assert first != second
+    assert all(len(step.rpartition(".")[0]) == 120 for step in (first, second))

@@ -322,18 +322,6 @@ def test_a_pipeline_that_contains_itself_is_refused() -> None:
     assert problem.place == "$.components.comp-other"
 
 
-def test_a_task_id_too_long_for_airflow_is_named() -> None:
-    def lengthen(document: dict[str, Any]) -> None:
-        inner = document["components"]["comp-sub"]["dag"]
-        inner["tasks"]["l" * 150] = inner["tasks"].pop("load")
-        inner["outputs"]["parameters"]["out"]["valueFromParameter"]["producerSubtask"] = "l" * 150
-        tasks(document)["s" * 120] = task("comp-sub", n=1)
-
-    (problem,) = problems(lengthen)
-    assert problem.place == f"$.components.comp-sub.dag.tasks.{'l' * 150}"
-    assert "has 271 characters, Airflow takes 250" in problem.message
-
-
 def test_a_small_file_with_billions_of_steps_is_refused_quickly() -> None:
     def explode(document: dict[str, Any]) -> None:
         for level in range(40):

@@ -1,8 +1,7 @@
 """Components inside of components: never themselves, not too many, and with names that Airflow can carry.
 
 A task becomes an Airflow task whose id is the path of task names to it. All of this is worked out per
-component, not per
-use: a file of a few kilobytes can describe a tree of billions of tasks.
+component, not per use: a file of a few kilobytes can describe a tree of billions of tasks.
 """
 
 from __future__ import annotations
@@ -16,10 +15,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec
 from tradewind.errors import Problem
 from tradewind.ir.schema import step_into
 
-__all__ = ["MAX_ID", "MAX_STEPS", "check_nesting"]
-
-MAX_ID = 250
-"""Longest task id, in characters; Airflow's own limit."""
+__all__ = ["MAX_STEPS", "check_nesting"]
 
 MAX_STEPS = 10_000
 """Most steps in one pipeline. Airflow's scheduler is slow long before."""
@@ -33,8 +29,7 @@ _TASK_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 def check_nesting(spec: PipelineSpec) -> Iterator[Problem]:
     """Yield what is wrong with how the components of an otherwise valid pipeline are nested and named."""
-    named = list(_names(spec))
-    yield from named
+    yield from _names(spec)
     inside = {name: _inside(component) for name, component in spec.components.items()}
     cycle, order = _find_recursion(inside)
     if cycle:
@@ -50,8 +45,6 @@ def check_nesting(spec: PipelineSpec) -> Iterator[Problem]:
         yield Problem("$.root", f"the pipeline has {count} steps, more than {MAX_STEPS}", "split it")
     elif root.levels > MAX_LEVELS:
         yield Problem("$.root", f"sub-pipelines are nested {root.levels} deep, more than {MAX_LEVELS}")
-    elif not named and root.longest > MAX_ID:
-        yield from _long_ids(spec, sizes)
 
 
 def _scopes(spec: PipelineSpec) -> Iterator[tuple[str, ComponentSpec]]:
@@ -102,37 +95,19 @@ def _find_recursion(inside: Mapping[str, list[str]]) -> tuple[list[str], list[st
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """Of what is below a component: levels of nesting, steps, and the longest task path in characters."""
+    """Of what is below a component: levels of nesting and steps."""
 
     levels: int = 0
     steps: int = 1
-    longest: int = 0
 
 
 def _size(component: ComponentSpec, known: Mapping[str, _Size]) -> _Size:
     if component.WhichOneof("implementation") != "dag":
         return _Size()
-    levels = steps = longest = 0
-    for name, task in component.dag.tasks.items():
+    levels = steps = 0
+    for task in component.dag.tasks.values():
         inner = known[task.component_ref.name]
         levels = max(levels, inner.levels + 1)
         # Capped, or a chain of doublings makes numbers of thousands of digits.
         steps = min(steps + inner.steps, _MANY)
-        longest = max(longest, len(name) + (inner.longest + 1 if inner.longest else 0))
-    return _Size(levels, steps, longest)
-
-
-def _long_ids(spec: PipelineSpec, sizes: Mapping[str, _Size]) -> Iterator[Problem]:
-    pending = [(spec.root, "", "$.root")]
-    while pending:
-        component, prefix, place = pending.pop()
-        for name, task in sorted(component.dag.tasks.items()):
-            inner = task.component_ref.name
-            path = f"{prefix}.{name}" if prefix else name
-            where = step_into(f"{place}.dag.tasks", name)
-            longest = sizes[inner].longest
-            if len(path) > MAX_ID:
-                message = f"the task id {path!r} has {len(path)} characters, Airflow takes {MAX_ID}"
-                yield Problem(where, message, "give shorter names to the task and the pipelines around it")
-            elif longest and len(path) + 1 + longest > MAX_ID:
-                pending.append((spec.components[inner], path, step_into("$.components", inner)))
+    return _Size(levels, steps)
