@@ -19,12 +19,20 @@ _LONGEST_DISPLAY_NAME = 2000  # what Airflow's columns hold
 
 
 def argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield one problem for each argument, known here, that has the wrong type; its place is its name."""
+    """Yield one problem for each argument, known here, of the wrong type, or with text that cannot be stored.
+
+    Its place is the argument's name.
+    """
     for name, value in arguments.items():
         if name in _WANTED and value is not None:
             wanted, fits = _WANTED[name]
             if not fits(value):
                 yield Problem(name, f"must be {wanted}, not {repr(value)[:80]}")
+                continue
+        if name in _STORED:
+            texts = [value] if isinstance(value, str) else value or ()
+            if problem := next(filter(None, map(text_problem, texts)), None):
+                yield Problem(name, problem)
 
 
 def display_name_problem(name: Any) -> str:
@@ -64,6 +72,8 @@ def _is_mapping(value: object) -> bool:
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
+
+_STORED = ("description", "doc_md", "tags")
 
 _CALLBACKS = ("a function, or a list of them", _is_callbacks)
 _MOMENT = ("a datetime", _is_moment)
