@@ -16,6 +16,7 @@ from tradewind.ir import document
 __all__ = ["load_component_from_file", "load_component_from_text", "load_component_from_url"]
 
 _TIMEOUT_SECONDS = 60
+_UNREADABLE = (FileNotFoundError, IsADirectoryError, PermissionError, OSError)
 
 
 def load_component_from_text(text: str, *, source: str = "<text>") -> YamlComponent:
@@ -28,6 +29,12 @@ def load_component_from_text(text: str, *, source: str = "<text>") -> YamlCompon
     Raises:
         InvalidPipelineError: with everything that is wrong.
     """
+    if not isinstance(text, str):
+        raise ConfigurationError(
+            f"A component is read from text, not from a {type(text).__name__}.",
+            remedy="Give the YAML as text.",
+            also=AttributeError,
+        )
     try:
         documents, problems = document.read(text)
     except document.Unreadable as error:
@@ -47,7 +54,8 @@ def load_component_from_file(file_path: str) -> YamlComponent:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        problem = Problem("$", f"cannot be read: {reason}", "give the path of a readable YAML file")
+        also = next((kind for kind in _UNREADABLE if isinstance(error, kind)), ValueError)
+        problem = Problem("$", f"cannot be read: {reason}", "give the path of a readable YAML file", also)
         raise InvalidPipelineError(str(file_path), [problem]) from error
     return load_component_from_text(text, source=str(file_path))
 
@@ -64,10 +72,12 @@ def load_component_from_url(url: str, auth: tuple[str, str] | None = None) -> Ya
         UnreachableError: the server did not answer.
         InvalidPipelineError: as `load_component_from_text`.
     """
-    address = url.replace("gs://", "https://storage.googleapis.com/", 1) if url.startswith("gs://") else url
+    address = str(url)
+    if address.startswith("gs://"):
+        address = address.replace("gs://", "https://storage.googleapis.com/", 1)
     if not address.startswith(("https://", "http://")):
         raise ConfigurationError(
-            f"'{url}' is no address.", remedy="Give a URL with https://, http:// or gs://."
+            f"'{url}' is no address.", remedy="Give a URL with https://, http:// or gs://.", also=OSError
         )
     request = urllib.request.Request(address)
     if auth is not None:

@@ -79,7 +79,7 @@ class _Reader:
         return YamlContainer(interface, interface.to_proto(), container, None, text)
 
     def _complain(self, place: str, message: str, remedy: str = "") -> None:
-        self.problems.append(Problem(place, message, remedy))
+        self.problems.append(Problem(place, message, remedy, TypeError))
 
     def _entries(self, side: str) -> list[tuple[int, Mapping[str, Any]]]:
         listed = self.content.get(side) or []

@@ -84,10 +84,12 @@ class BaseComponent:
         """
         trace = current_trace()
         if trace is None:
+            named = arguments.keys()
+            fits = not args and named <= self.interface.inputs.keys() and named >= set(self.required_inputs)
             raise ConfigurationError(
                 f"component '{self.name}' was called outside of a pipeline.",
                 remedy="Call it in a @dsl.pipeline function; to try its Python code, use .python_func(...).",
-                also=RuntimeError,
+                also=RuntimeError if fits else TypeError,
             )
         arguments = {name: unwrap(value) for name, value in arguments.items()}
         given = {name: value for name, value in arguments.items() if self._is_given(name, value)}

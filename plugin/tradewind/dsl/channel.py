@@ -78,6 +78,7 @@ class Comparable:
             f"'{channel.full_name}' cannot be looped over in Python: only a run knows its items",
             part=_line(),
             remedy="use `with dsl.ParallelFor(...) as item:`",
+            also=TypeError,
         )
 
 

@@ -123,7 +123,8 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
                 problems.append(Problem(place, str(error), also=also_of(error)))
     image: Any = spec.image.text if type(spec.image) is Placeholder else spec.image
     if not isinstance(image, str) or not image:
-        problems.append(Problem(f"{source}, image", "is not given"))
+        message, also = ("is no text", TypeError) if image else ("is not given", ValueError)
+        problems.append(Problem(f"{source}, image", message, also=also))
     elif problem := _text_problem(image):
         problems.append(Problem(f"{source}, image", problem))
     if not any(rendered.values()):
@@ -247,8 +248,11 @@ def python_component(
             _source(func, additional_funcs or (), embedded_artifact_path, notebook)
         )
     image = target_image or base_image or DEFAULT_IMAGE
-    if problem := _text_problem(str(image), *install):
-        place = f"component '{func.__name__}'"
+    place = f"component '{func.__name__}'"
+    if not isinstance(image, str):
+        problem = f"expects text, got {image!r}"
+        raise InvalidPipelineError(place, [Problem(f"{place}, base_image", problem, also=TypeError)])
+    if problem := _text_problem(image, *install):
         raise InvalidPipelineError(place, [Problem(place, f"in its image or its packages, {problem}")])
     passthroughs = [TaskConfigPassthrough.of(each) for each in task_config_passthroughs or ()]
     made = PythonComponent(
@@ -275,7 +279,10 @@ def _check_lists(name: str, **arguments: Any) -> None:
         place = f"component '{name}'"
         raise InvalidPipelineError(
             place,
-            [Problem(f"{place}, {each}", f"expects a list of texts, got {wrong[each]!r}") for each in wrong],
+            [
+                Problem(f"{place}, {each}", f"expects a list of texts, got {given!r}", also=AttributeError)
+                for each, given in wrong.items()
+            ],
         )
 
 

@@ -81,6 +81,9 @@ def importer(
             remedy="pass a class such as dsl.Model",
             also=type(error),
         )
+    if not isinstance(metadata, Mapping | None):
+        message = f"expects a mapping, got a {type(metadata).__name__}"
+        trace.fail(message, task="importer", part="argument 'metadata'", also=AttributeError)
     metadata_inputs = _MetadataInputs()
     rendered = metadata_inputs.render(dict(metadata or {}))
     interface = Interface(

@@ -116,7 +116,7 @@ def item_channel(loop: ParallelFor, items: Any) -> ItemChannel:
         also = ValueError if isinstance(items, list | tuple) else TypeError
         trace.fail(f"expects a list with at least one item, got {items!r}", part=loop.keyword, also=also)
     if problem := json_problem(list(items), as_text=True):
-        trace.fail(f"the items cannot be used: {problem}", part=loop.keyword)
+        trace.fail(f"the items cannot be used: {problem}", part=loop.keyword, also=TypeError)
     first = items[0]
     kind = constant_kind(first) or _UNKNOWN
     if isinstance(first, dict) and first:

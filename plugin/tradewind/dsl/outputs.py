@@ -53,7 +53,9 @@ def _is_right(trace: Trace, interface: Interface, name: str, value: Any) -> bool
         trace.complain(f"'{value.full_name}' belongs to pipeline '{value.trace.pipeline}'", part=part)
     elif isinstance(value, ItemChannel | FieldChannel):
         trace.complain(
-            f"'{value.full_name}' is an item of a loop; only outputs of tasks can be returned", part=part
+            f"'{value.full_name}' is an item of a loop; only outputs of tasks can be returned",
+            part=part,
+            also=AttributeError,
         )
     elif value.producer is None:
         trace.complain(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfp.pipeline_spec.pipeline_spec_pb2 import ComponentSpec, PipelineSpec, PipelineTaskSpec, PlatformSpec
 
-from tradewind.dsl.channel import Channel
+from tradewind.dsl.channel import Channel, Facade
 from tradewind.dsl.resources import Resources, cores, gigabytes
 from tradewind.dsl.trace import Scope, Trace
 from tradewind.dsl.values import text_problem
@@ -190,10 +190,11 @@ class PipelineTask:
 
     def set_caching_options(self, enable_caching: bool, cache_key: str | None = None) -> PipelineTask:
         """Turn the step cache on or off; `cache_key` is a key of your own instead of the computed one."""
-        self.caching, self.cache_key = (
-            bool(enable_caching),
-            self._constant("set_caching_options()", cache_key or ""),
-        )
+        if not isinstance(enable_caching, int):  # a word such as "no" would turn it on
+            message = f"enable_caching is True or False, not {enable_caching!r}"
+            self._complain("set_caching_options()", message, also=TypeError)
+        self.caching = bool(enable_caching)
+        self.cache_key = self._constant("set_caching_options()", cache_key or "")
         return self
 
     def set_display_name(self, name: str) -> PipelineTask:
@@ -245,7 +246,9 @@ class PipelineTask:
                 TypeError,
             )
         elif not isinstance(name, str) or not name or "=" in name or not name.isprintable():
-            self._complain("set_env_variable()", f"{name!r} is not a name of an environment variable")
+            also = ValueError if isinstance(name, str) else TypeError
+            message = f"{name!r} is not a name of an environment variable"
+            self._complain("set_env_variable()", message, also=also)
         elif not isinstance(value, str):
             message = f"expects text, got a {type(value).__name__}"
             self._complain(part, message, f"write {str(value)!r}", TypeError)
@@ -259,7 +262,10 @@ class PipelineTask:
         """Another image than the component's; may come from a pipeline input or an output."""
         if self._has_container("set_container_image()"):
             self.image = str(name)
-            if not self.image.strip():
+            if not isinstance(name, str | Channel | Facade):
+                message = f"expects text, got a {type(name).__name__}"
+                self._complain("set_container_image()", message, also=TypeError)
+            elif not self.image.strip():
                 self._complain("set_container_image()", "no image is given")
         return self
 
@@ -317,7 +323,7 @@ class PipelineTask:
                 check(text)
             setattr(self.resources, name, text)
         except ValueError as error:
-            self._complain(part, str(error))
+            self._complain(part, str(error), also=ValueError if isinstance(value, str) else TypeError)
         return self
 
     def _constant(self, part: str, text: Any) -> str:
@@ -325,7 +331,7 @@ class PipelineTask:
         if isinstance(text, str) and not self.trace.tokens_in(text):
             problem = text_problem(text) or ""
         if problem:
-            self._complain(part, problem)
+            self._complain(part, problem, also=ValueError if isinstance(text, str) else TypeError)
         return "" if problem else text
 
     def _has_container(self, part: str) -> bool:

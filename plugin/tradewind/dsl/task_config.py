@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from tradewind.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from tradewind.dsl.task import PipelineTask
 
@@ -42,6 +44,12 @@ class TaskConfigPassthrough:
 
     @classmethod
     def of(cls, given: TaskConfigPassthrough | TaskConfigField) -> TaskConfigPassthrough:
+        if not isinstance(given, TaskConfigPassthrough | TaskConfigField):
+            raise ConfigurationError(
+                f"{given!r} is no group of settings that a component could pass on.",
+                remedy="Give dsl.TaskConfigField.RESOURCES or another of its fields.",
+                also=AttributeError,
+            )
         return given if isinstance(given, TaskConfigPassthrough) else cls(given)
 
     def to_proto(self) -> pipeline_spec_pb2.TaskConfigPassthrough:

@@ -65,7 +65,7 @@ class ConfigurationError(FatalError, ValueError):
     """
 
     def __new__(cls, *args: Any, also: type[Exception] = ValueError, **options: Any) -> ConfigurationError:
-        made: ConfigurationError = super().__new__(_both(cls, also), *args)
+        made: ConfigurationError = also.__new__(_both(cls, also))
         return made
 
     def __init__(
@@ -119,7 +119,8 @@ class InvalidPipelineError(FatalError, ValueError):
     """
 
     def __new__(cls, source: str, problems: Collection[Problem]) -> InvalidPipelineError:
-        made: InvalidPipelineError = super().__new__(_both(cls, next(iter(problems)).also))
+        also = next(iter(problems)).also
+        made: InvalidPipelineError = also.__new__(_both(cls, also))
         return made
 
     def __init__(self, source: str, problems: Collection[Problem]) -> None:

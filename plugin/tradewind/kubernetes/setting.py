@@ -53,8 +53,8 @@ class Setting:
         self.config.setdefault(field, []).append(dict(entry))
         return self.task
 
-    def complain(self, message: str, remedy: str = "") -> None:
-        self.task.trace.complain(message, task=self.task.name, part=self._part, remedy=remedy)
+    def complain(self, message: str, remedy: str = "", also: type[Exception] = ValueError) -> None:
+        self.task.trace.complain(message, task=self.task.name, part=self._part, remedy=remedy, also=also)
 
     # --- what was given ---
 
@@ -65,7 +65,8 @@ class Setting:
         ):
             self.complain(f"{argument} cannot be a value known only at run time")
         elif not isinstance(value, str):
-            self.complain(f"{argument} expects text, got a {type(value).__name__}", f"write {str(value)!r}")
+            message = f"{argument} expects text, got a {type(value).__name__}"
+            self.complain(message, f"write {str(value)!r}", TypeError)
         elif not value and not empty:
             self.complain(f"{argument} is empty")
         else:
@@ -89,7 +90,8 @@ class Setting:
     def number(self, argument: str, value: Any, least: int, most: int) -> int:
         """A whole number."""
         if type(value) is not int or not least <= value <= most:
-            self.complain(f"{argument} expects a whole number from {least} to {most}, got {value!r}")
+            message = f"{argument} expects a whole number from {least} to {most}, got {value!r}"
+            self.complain(message, also=ValueError if type(value) is int else TypeError)
             return least
         return value
 

@@ -113,7 +113,8 @@ def add_ephemeral_volume(
     """
     setting = Setting(task, "add_ephemeral_volume")
     if isinstance(access_modes, str) or not access_modes:
-        setting.complain(f"access_modes expects a list of {', '.join(ACCESS_MODES)}; got {access_modes!r}")
+        message = f"access_modes expects a list of {', '.join(ACCESS_MODES)}; got {access_modes!r}"
+        setting.complain(message, also=ValueError if isinstance(access_modes, list) else TypeError)
         access_modes = ()
     metadata = present(
         labels=setting.texts("labels", labels or {}),
