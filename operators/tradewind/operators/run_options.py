@@ -13,6 +13,7 @@ from typing import Any
 
 from tradewind.errors import FatalError
 from tradewind.operators.settings import MLFLOW_STORE, RunSettings
+from tradewind.plan.values import text_problem
 
 __all__ = [
     "CACHING",
@@ -73,6 +74,12 @@ class RunOptions:
                 f"The run's configuration says {EXPERIMENT} = {experiment!r}",
                 remedy="It must be the name of an MLflow experiment. Trigger the DAG again.",
             )
+        for name, text in ((PIPELINE_ROOT, root), (EXPERIMENT, experiment)):
+            if problem := text_problem(text or ""):
+                raise FatalError(
+                    f"The run's configuration says {name} = {text!r}, which {problem}",
+                    remedy="Trigger the DAG again.",
+                )
         return cls(caching, root, experiment)
 
 

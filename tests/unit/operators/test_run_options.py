@@ -17,7 +17,13 @@ def test_a_run_has_an_experiment_of_its_own() -> None:
     assert settings_of_run(RunSettings("p"), SimpleNamespace(conf={})).experiment_name == "p"
 
 
-@pytest.mark.parametrize("value", ["", " ", 5])
+@pytest.mark.parametrize("value", ["", " ", 5, "a\0b", "\ud800"])
 def test_what_is_no_experiment_fails_the_run(value: object) -> None:
     with pytest.raises(FatalError, match=r"tradewind\.experiment"):
         RunOptions.of(SimpleNamespace(conf={"tradewind.experiment": value}))
+
+
+@pytest.mark.parametrize("value", ["data", "s3://bucket/a\0b", "s3://bucket/\ud800"])
+def test_what_is_no_pipeline_root_fails_the_run(value: str) -> None:
+    with pytest.raises(FatalError, match=r"tradewind\.pipeline_root"):
+        RunOptions.of(SimpleNamespace(conf={"tradewind.pipeline_root": value}))
