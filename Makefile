@@ -40,7 +40,7 @@ test-cluster: $(READY) ## run the tests on the cluster that KUBECONFIG names: gi
 	@test -n "$$KUBECONFIG" || { echo "Set KUBECONFIG to a cluster that is there for tests" >&2; exit 2; }
 	@$(BIN)/python -m pytest tests/cluster -m "not disruptive"
 
-test-crashes: $(READY) ## run those that take that cluster, and Airflow, down again and again; a quarter of an hour
+test-crashes: $(READY) ## run those that take that cluster, and Airflow, down again and again; twenty minutes
 	@test -n "$$KUBECONFIG" || { echo "Set KUBECONFIG to a cluster that is there for tests" >&2; exit 2; }
 	@$(BIN)/python -m pytest tests/cluster -m disruptive
 
