@@ -34,7 +34,7 @@ from tradewind.operators.run_options import settings_of_run
 from tradewind.operators.skipping import leave_trace, skip_unless_ready
 from tradewind.operators.step_tracking import StepTracking
 from tradewind.operators.storage import Places, fetch, require_store, store_arguments
-from tradewind.operators.succession import goes_on
+from tradewind.operators.succession import counts, goes_on
 from tradewind.operators.task import PodTask, read_message, step_result
 from tradewind.operators.view import RunFacts, TaskView, position_of
 from tradewind.operators.volume_claims import do_claim
@@ -264,7 +264,7 @@ class StepExecution:
         """
 
         def collect(context: Context) -> None:
-            if self._pod is not None and goes_on(self._ti, self._identity, ENDED_ASKS_SECONDS) is False:
+            if self._pod is not None and counts(self._ti, self._identity, ENDED_ASKS_SECONDS):
                 self._pod.collect()
 
         operator = self._operator

@@ -11,12 +11,15 @@ few heartbeats. What a person orders comes by an API server that answers.
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
+
+from airflow.sdk.configuration import conf
 
 from tradewind.cluster import StepIdentity
 from tradewind.operators.xcoms import RunXComs
 
-__all__ = ["goes_on"]
+__all__ = ["counts", "goes_on"]
 
 _COMING = frozenset({"scheduled", "queued", "running", "up_for_retry", "deferred"})
 
@@ -41,3 +44,19 @@ def goes_on(ti: Any, identity: StepIdentity, seconds: float) -> bool | None:
     thread.start()
     thread.join(seconds)
     return answers[0] in _COMING if answers else None
+
+
+def counts(ti: Any, identity: StepIdentity, seconds: float) -> bool:
+    """Say whether the end of a step, of which Airflow was told, counts there; False where that is unknown.
+
+    It does not when the step was given to another try meanwhile. Airflow does so when nothing was heard for a
+    while of the scheduler that had given out this one, so for a step that has just begun nobody is asked.
+
+    Args:
+        seconds: how long to wait for the answer.
+    """
+    silence = conf.getfloat("scheduler", "scheduler_health_check_threshold", fallback=30.0)
+    began = getattr(ti, "start_date", None)
+    if began is not None and time.time() - began.timestamp() < silence / 2:
+        return True
+    return goes_on(ti, identity, seconds) is False

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,16 @@ def test_a_pod_stays_until_airflow_has_taken_in_its_end(
     assert again["parameters"] == {"Output": "done"}
     assert out.read_text() == "x", "a second pod ran"
     assert pods(core_api, on_cluster) == []
+
+
+@pytest.mark.parametrize("age", [1, 60])
+def test_only_a_step_that_began_a_while_ago_may_be_another_trys(
+    on_cluster: str, core_api: Any, monkeypatch: pytest.MonkeyPatch, age: float
+) -> None:
+    monkeypatch.setattr(execution, "ENDED_ASKS_SECONDS", 0.5)
+    began = datetime.now(tz=UTC) - timedelta(seconds=age)
+    StepRun(command_step("true"), ti=TaskInstance(away=True, start_date=began)).execute()
+    assert len(pods(core_api, on_cluster)) == (age > 30)
 
 
 @pytest.mark.parametrize("required", [False, True], ids=["a result in the store", "required tracking"])
