@@ -25,6 +25,7 @@ from airflow.sdk.exceptions import (
 )
 
 from fixtures.airflow import DagResult
+from fixtures.deferral import deferred, finish, wait_for
 from fixtures.stack import eventually
 from fixtures.steps import RUN_START, StepRun, TaskInstance, command_step, python_step
 from tradewind.operators.access import pipeline_pod_arguments
@@ -84,30 +85,6 @@ def test_a_run_of_deferred_steps(
 
 
 # --- one step, its trigger run by hand ----------------------------------------------------------------------
-
-
-def wait_for(trigger: Any) -> dict[str, Any]:
-    """The payload of a trigger's one event, as it comes through Airflow's database."""
-
-    async def run() -> Any:
-        return await anext(trigger.run())
-
-    event: dict[str, Any] = json.loads(json.dumps(asyncio.run(run()).payload))
-    return event
-
-
-def deferred(run: StepRun) -> StepTrigger:
-    """Run a step until it defers; returns the trigger as Airflow makes it anew."""
-    with pytest.raises(TaskDeferred) as caught:
-        run.execute()
-    assert caught.value.method_name == "resume"
-    classpath, arguments = caught.value.trigger.serialize()
-    assert classpath == "tradewind.operators.trigger.StepTrigger"
-    return StepTrigger(**json.loads(json.dumps(arguments)))
-
-
-def finish(run: StepRun) -> dict[str, Any]:
-    return run.resume(wait_for(deferred(run)))
 
 
 DEFERRABLE = {"deferrable": True, "termination_grace_period": 1}
