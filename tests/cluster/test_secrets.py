@@ -110,6 +110,16 @@ class Everything:
                     for row in _rows(path):
                         self.add(f"{place}: {path.name}", row)
 
+    def add_objects(self, server: S3Server) -> None:
+        """Take in every object of an S3 server, its name and its metadata."""
+        client = server.client()
+        for bucket in client.list_buckets()["Buckets"]:
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"]):
+                for each in page.get("Contents", ()):
+                    found = client.get_object(Bucket=bucket["Name"], Key=each["Key"])
+                    text = f"{each['Key']}\n{found['Metadata']}\n{found['Body'].read().decode('latin-1')}"
+                    self.add(f"S3: {bucket['Name']}/{each['Key']}", text)
+
     def where(self, needle: str) -> list[str]:
         """Places where a text is found, plain or in base64 at any offset."""
         needles = {needle, *_encoded(needle)}
@@ -146,7 +156,7 @@ class Seeded:
     """What the tests have put where it belongs.
 
     Attributes:
-        canaries: by name; `account` is the token of Airflow's service account.
+        canaries: by name; `account` and `triggerer` are the tokens of Airflow's service accounts.
         pod: arguments of pods that make drivers for S3 importable.
     """
 
@@ -170,7 +180,9 @@ def seeded(
     canaries = {name: f"canary{name}{uuid.uuid4().hex}" for name in NAMES}
     kubeconfig = real_cluster.airflow(real_namespace)
     account = yaml.safe_load(kubeconfig.read_text())
-    canaries["account"] = account["users"][0]["user"]["token"]
+    triggerer = real_cluster.triggerer(real_namespace)
+    for name, path in (("account", kubeconfig), ("triggerer", triggerer)):
+        canaries[name] = yaml.safe_load(path.read_text())["users"][0]["user"]["token"]
     _make_secrets(real_cluster, real_namespace, canaries, s3_for_pods)
     history = PodHistory(real_cluster.core, real_namespace)
     with (
@@ -187,6 +199,7 @@ def seeded(
                 ("tradewind", "artifact_store_conn_id"): "store",
             },
             variables=_connections(canaries, account, mlflow, s3_for_pods),
+            triggerer_kubeconfig=triggerer,
         ) as airflow,
     ):
         drivers = _drivers(real_cluster, real_namespace)
@@ -302,6 +315,7 @@ def test_no_canary_is_found_anywhere(
 
     # ... and is written nowhere.
     everything = _everything(seeded, real_cluster, mlflow_for_pods, name, run)
+    everything.add_objects(s3_for_pods)
     assert everything.where("marker-log"), "the logs are among what was searched"
     expected = {
         "pod": name,
@@ -310,6 +324,8 @@ def test_no_canary_is_found_anywhere(
         "MLflow: mlflow.db": "marker-error",
         "event": "Started",
     }
+    if store == "s3":
+        expected["S3"] = "marker-data"
     for place, word in expected.items():
         found = [where for where in everything.where(word) if where.startswith(place.split(":")[0])]
         assert found, f"{place} is among what was searched"
