@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.audit import audit_log
 from fixtures.crashes import crash_mlflow, crashes
 from fixtures.real_cluster import (
     fresh_namespace,
@@ -26,6 +27,7 @@ from fixtures.real_cluster import (
 )
 
 __all__ = [
+    "audit_log",
     "crash_mlflow",
     "crashes",
     "fresh_namespace",

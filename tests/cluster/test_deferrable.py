@@ -1,7 +1,7 @@
 """Deferrable steps on a real cluster under Airflow's own scheduler and triggerer.
 
 One run of everything: Python and container components, a loop, an error, a long log, and the triggerer
-killed in the middle of it. Then what was seen of the pods, the logs, and how fast an end becomes known.
+killed in the middle of it; then what was seen of the pods and the logs. And what waiting asks of the cluster.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.airflow import DagResult
 from fixtures.airflow_processes import AirflowProcesses, airflow_processes
+from fixtures.audit import AuditLog
 from fixtures.mlflow import MlflowServer
 from fixtures.pod_history import PodHistory
 from fixtures.real_cluster import RealCluster
+from fixtures.service_accounts import AIRFLOW, TRIGGERER
 from fixtures.stack import eventually
-from fixtures.steps import deployment
 from tradewind.cluster.names import TRY_LABEL, run_digest
 from tradewind.tracking import MlflowRest
 
@@ -164,31 +164,64 @@ def _is_tracked(mlflow: MlflowServer, run_id: str) -> None:
     assert ends == ["FAILED"] * 3 + ["FINISHED"] * 5  # the run, and both tries of what is broken
 
 
-def test_one_watch_in_both_modes(
-    airflow_home: Any,
-    real_cluster: RealCluster,
-    real_namespace: str,
-    run_dag: Callable[..., DagResult],
-) -> None:
-    """The same file in one process, step by step: the same results whoever waits."""
-    source = """
+MANY = 8
+WATCHED = """
 from tradewind import dsl
 from tradewind.airflow import pipeline_dag
 
 @dsl.container_component
 def wait():
-    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", "echo begun; sleep 8; echo done"])
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", "echo begun; sleep 40; echo done"])
 
-@dsl.pipeline(name="modes")
+@dsl.container_component
+def stay():
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", "echo begun; sleep 40; echo done"])
+
+@dsl.pipeline(name="watched")
 def pipeline():
-    wait()
+    with dsl.ParallelFor(list(range({many}))):
+        wait()
+    stay()
 
 dag = pipeline_dag(
-    pipeline, dag_id="modes_{deferrable}", caching=False, tracking="off", deferrable={deferrable}
+    pipeline,
+    caching=False,
+    tracking="off",
+    namespace="{namespace}",
+    deferrable=True,
+    steps={{"stay": {{"pod": {{"deferrable": False}}}}}},
 )
 """
-    with deployment(real_cluster.airflow(real_namespace), namespace=real_namespace):
-        for deferrable in (False, True):
-            result = run_dag(source.replace("{deferrable}", str(deferrable)))
-            assert result.state == "success", result.errors
-            print(f"deferrable={deferrable}: {result.seconds['wait']:.1f} s for a pod of 8 s")
+
+
+def test_nobody_asks_again_and_triggers_share_a_watch(
+    airflow: AirflowProcesses, real_namespace: str, audit_log: Callable[[str], AuditLog]
+) -> None:
+    """Steps wait side by side, many in the triggerer and one in a worker: what that asks of the API server.
+
+    The bounds leave room for what slow machines cost: a connection that is opened anew, a look at a pod that
+    takes long to start.
+    """
+    (airflow.dags / "watched.py").write_text(WATCHED.format(many=MANY, namespace=real_namespace))
+    eventually(lambda: airflow.api.dag("watched"), 120, "the DAG")
+    requests = audit_log(real_namespace)
+    run_id = airflow.api.trigger("watched", {})
+    state = eventually(
+        lambda: (found := airflow.api.run("watched", run_id)["state"]) in ("success", "failed") and found, 400
+    )
+    assert state == "success"
+
+    triggers = requests.count(TRIGGERER)
+    assert 1 <= triggers["watch pods"] <= MANY // 2, triggers
+    assert triggers["list pods"] <= triggers["watch pods"] + 1, triggers
+    assert MANY <= triggers["get pods/log"] <= 2 * MANY, triggers
+    assert triggers["get pods"] <= 2 * MANY, triggers
+    launched = requests.count(AIRFLOW, "wait-")
+    assert launched["delete pods"] == MANY, launched
+    assert not launched["watch pods"], "nobody but the triggerer waits for these"
+
+    worker = requests.count(AIRFLOW, "stay-")
+    assert worker["delete pods"] == 1, worker
+    assert 1 <= worker["watch pods"] <= 2, worker
+    assert 1 <= worker["get pods/log"] <= 2, worker
+    assert worker["get pods"] <= 2, worker
