@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from fixtures.pods import container, log, pod, run_pod
 from fixtures.real_cluster import RealCluster, SharedVolume
 from fixtures.s3 import S3Server
 from fixtures.steps import deployment
+from fixtures.volumes import provisioned
 from golden.compiled import DOCUMENTS, PIPELINES
-from golden.running import NOT_RUN, RUNS, WITH_S3, GoldenRuns, pipeline_of, variables_of
+from golden.running import NAMESPACES, NOT_RUN, RUNS, WITH_S3, GoldenRuns, pipeline_of, variables_of
 from tradewind.tracking import MlflowRest
 
 REPOSITORY = Path(__file__).parents[2]
@@ -267,12 +268,13 @@ SLICE = (
     "conditions_and_or_not",  # conditions, skips
     "sdk-2.0.1-artifact_chain",
     "sdk-2.10.1-one_of_in_loop",
+    "sdk-2.17.0-kubernetes_claims",
     "sdk-2.17.0-kubernetes_secrets",
+    "sdk-2.17.3-workspace_steps",
     "sdk-2.4.0-ignore_failure_chain",
     "sdk-2.4.0-retries",
     "sdk-2.7.0-placeholders_anywhere",
 )
-CLAIMS = "it has volume claims, which only a cluster with a provisioner of volumes can bind"
 NODES = "it asks for more than a small node has"
 OTHERWISE = {
     "container": "one of its images is nobody's",
@@ -280,14 +282,8 @@ OTHERWISE = {
     "exit_handler_around_loop": "its image has no Python: the operator sees what is wrong, after exit code 0",
     "dynamic_settings": NODES,
     "environment_values": NODES,
-    "importer_text": CLAIMS,
-    "kubernetes_claims": CLAIMS,
-    "kubernetes_run_values": CLAIMS,
-    "kubernetes_volumes": CLAIMS,
+    "kubernetes_volumes": "it has ephemeral volumes, which clusters before 1.21 do not know",
     "settings": NODES,
-    "task_config_all": CLAIMS,
-    "workspace_importer": CLAIMS,
-    "workspace_steps": CLAIMS,
 }
 """Pipelines that come to something else than on the embedded cluster, and why they have to."""
 
@@ -307,6 +303,13 @@ def shared_directory(shared_volume: SharedVolume, tmp_path: Path) -> Path:
     return store
 
 
+@pytest.fixture(scope="module")
+def volumes(real_cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Claims of compiled pipelines get volumes, whether the cluster has any or not."""
+    with provisioned(real_cluster.core, NAMESPACES, tmp_path_factory.mktemp("volumes")):
+        yield
+
+
 @pytest.fixture
 def golden_run(
     airflow_home: Any,
@@ -314,6 +317,7 @@ def golden_run(
     run_dag: Callable[..., DagResult],
     shared_directory: Path,
     with_packages: dict[str, Any],
+    volumes: None,
     request: pytest.FixtureRequest,
 ) -> Callable[[Path, str], str]:
     """Runs a compiled file as often as there are configurations; gives the text of all runs."""

@@ -23,6 +23,7 @@ from tradewind import ir, plan
 __all__ = [
     "BUCKETS",
     "CONFIGURATIONS",
+    "NAMESPACES",
     "NOT_RUN",
     "RUNS",
     "WITH_S3",
@@ -33,6 +34,9 @@ __all__ = [
 
 RUNS = Path(__file__).parent / "runs"
 """What the runs come to, a file for each pipeline."""
+
+NAMESPACES = "golden-"
+"""How the names of the runs' namespaces begin."""
 
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "caching": [{}, {}],  # what the first run made, the second one takes from the cache
@@ -171,7 +175,9 @@ class GoldenRuns:
     ) -> RunReport:
         store = self._store
         # a name of its own each time: what was interrupted may have left its namespace on a lasting cluster
-        namespace = f"golden-{re.sub('[^a-z0-9]', '-', path.stem.lower())}-{number}-{uuid.uuid4().hex[:6]}"
+        namespace = (
+            f"{NAMESPACES}{re.sub('[^a-z0-9]', '-', path.stem.lower())}-{number}-{uuid.uuid4().hex[:6]}"
+        )
         self._api.create_namespace({"metadata": {"name": namespace}})
         try:
             if name.startswith("kubernetes"):
