@@ -14,7 +14,7 @@ from tradewind import dsl
 __all__ = ["random_pipeline"]
 
 DEEPEST, DEEPEST_IN_PARTS = 3, 1
-"""Blocks in blocks; all together have to fit into Airflow's task ids."""
+"""Blocks in blocks, and in sub-pipelines: some are deeper than the ids that Airflow takes."""
 MOST_TASKS = 40
 
 

@@ -163,15 +163,24 @@ class Tracker:
         That is another one where two processes have begun the same step try at once.
         """
         with self.rest.operation():
-            if run.created:
-                tags = {KEY_TAG: names.digest("step", record.key), CREATED_TAG: run.created}
-                begun = FoundRun(run.experiment_id, run.run_id, run.artifact_uri, "RUNNING", tags, new=True)
-                found = self._runs.settle(begun)
-                self._open(found)
-                run = replace(run, run_id=found.run_id, artifact_uri=found.artifact_uri, created="")
-            if record.params:
-                _each([lambda: self._batches.params(run.run_id, record.params)])
-            return run
+            try:
+                return self._describe(record, run)
+            except RejectedError:
+                if not run.created:
+                    raise
+                # Another writer's run, and that one gave way in this very moment: the run is a third one's.
+                return self._describe(record, run)
+
+    def _describe(self, record: StepRecord, run: TrackedRun) -> TrackedRun:
+        if run.created:
+            tags = {KEY_TAG: names.digest("step", record.key), CREATED_TAG: run.created}
+            begun = FoundRun(run.experiment_id, run.run_id, run.artifact_uri, "RUNNING", tags, new=True)
+            found = self._runs.settle(begun)
+            self._open(found)
+            run = replace(run, run_id=found.run_id, artifact_uri=found.artifact_uri, created="")
+        if record.params:
+            _each([lambda: self._batches.params(run.run_id, record.params)])
+        return run
 
     def _open(self, found: FoundRun) -> None:
         if not found.new and found.status != "RUNNING":

@@ -16,6 +16,7 @@ from fixtures.http_doubles import delaying, losing
 from fixtures.mlflow import MlflowServer
 from tradewind.errors import UnreachableError
 from tradewind.tracking import MlflowRest, PipelineRunRecord, StepRecord, TrackedRun, Tracker, planned_uri
+from tradewind.tracking.runs import FoundRun, Runs
 
 START = 1_700_000_000_000
 
@@ -189,6 +190,27 @@ def test_a_run_that_a_dead_writer_left_behind_is_no_obstacle(mlflow_server: Mlfl
     runs = {found["info"]["run_id"] for found in active_runs(rest, parent.experiment_id)}
     assert runs == {parent.run_id, run.run_id}
     rest.close()
+
+
+def test_a_run_of_another_writer_gives_way_in_the_very_moment(
+    mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run_record()
+    tracker = Tracker(MlflowRest(mlflow_server.uri))
+    parent = tracker.write_run(record)
+    ours, theirs = (tracker.begin_step(step_of(record), parent) for _ in range(2))
+    settle, before = Runs.settle, []
+
+    def settled(runs: Runs, begun: FoundRun) -> FoundRun:
+        if before:
+            return settle(runs, begun)
+        before.append(begun)
+        runs.delete(theirs.run_id)
+        return replace(begun, run_id=theirs.run_id)
+
+    monkeypatch.setattr(Runs, "settle", settled)
+    assert tracker.describe_step(step_of(record), ours).run_id == ours.run_id
+    tracker.rest.close()
 
 
 def test_writers_at_once_end_in_one_run(mlflow_server: MlflowServer) -> None:
