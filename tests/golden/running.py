@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -158,7 +159,10 @@ class GoldenRuns:
         built = plan.build(ir.load(path))
         environment = {**self._pod.get("env_vars", {}), **variables}
         if name == "custom_artifacts":  # as in an image that has the team's package
-            environment["PYTHONPATH"] = str(PIPELINES[0].parent)
+            packages = self._store / "packages"
+            packages.mkdir(exist_ok=True)
+            shutil.copy(PIPELINES[0].with_name("_custom_artifact_classes.py"), packages)
+            environment["PYTHONPATH"] = str(packages)
         return "\n".join(
             f"run with {json.dumps(conf)}\n{self._run(path, built, name, conf, number, environment).text()}"
             for number, conf in enumerate(CONFIGURATIONS.get(name, [{}]))
