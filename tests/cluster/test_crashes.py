@@ -85,7 +85,7 @@ def test_the_api_server_of_airflow_is_gone_for_long(crashes: Crashes) -> None:
 
 def test_the_triggerer_is_killed(crashes: Crashes) -> None:
     """One step ends while there is none; another goes on, and waits for the next one."""
-    (going_on,) = crashes.begin(90, deferred(PLAIN))
+    (going_on,) = crashes.begin(70, deferred(PLAIN))
     (ending,) = crashes.begin(15, deferred(PLAIN))
     crashes.airflow.kill_with_all("triggerer")
     time.sleep(20)
