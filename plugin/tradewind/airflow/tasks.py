@@ -42,6 +42,8 @@ _Task = TypeVar("_Task", bound=BaseOperator)
 _MOST_DOCUMENTED = 200
 """Steps. Their texts make a fifth of a serialized DAG, which the scheduler loads over and over."""
 
+_OWN_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=10)}
+
 _PIPELINE_DECIDES = "the pipeline decides it"
 _REFUSED: Mapping[str, str] = {
     "dag": _PIPELINE_DECIDES,
@@ -164,6 +166,7 @@ class _Builder:
                 pipeline=self._settings,
                 # One iteration around that failed must not keep the others from theirs.
                 trigger_rule=TriggerRule.ALL_DONE if loop.loop else _trigger_rule(loop, mapped=False),
+                **_own_retries(self._dag),
                 **({"doc_md": loop_doc(loop)} if self._documented else {}),
             )
         )
@@ -277,6 +280,7 @@ def _start(dag: DAG, settings: RunSettings, run: RunParams, loops: Collection[Lo
             parameters=run.declared,
             loops=loops,
             templated_params=run.templates,
+            **_own_retries(dag),
         )
     )
 
@@ -301,11 +305,19 @@ def _end(
         plan=plan,
         last_steps=[task.task_id for task in leaves],
         elsewhere=_elsewhere(steps.values()),
+        **_own_retries(dag),
     )
     _lean(done).set_upstream([steps[name] for name in _unawaited(plan, steps)] or start)
     _lean(end).set_upstream(done)
     done.as_teardown(setups=start)
     end.as_teardown(setups=start, on_failure_fail_dagrun=True)
+
+
+def _own_retries(dag: DAG) -> dict[str, Any]:
+    """How often the tasks around the steps are tried, where the author says nothing: with the worker of one,
+    or an outage of Airflow's API server, all the rest of a run would be lost. What is wrong is tried once.
+    """
+    return {} if "retries" in dag.default_args else _OWN_RETRIES
 
 
 def _elsewhere(steps: Iterable[StepOperator]) -> list[dict[str, Any]]:

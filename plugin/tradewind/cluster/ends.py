@@ -106,7 +106,7 @@ def _from_outside(pod: Pod, container: str, state: Mapping[str, Any] | None) -> 
         )
     if disrupted == "PreemptionByScheduler" or reason == "Preempting":
         return _preempted(why)
-    if reason in ("NodeLost", "NodeShutdown", "Terminated", "NodeAffinity", "Shutdown") or disrupted in (
+    if reason in ("NodeLost", "NodeShutdown", "Terminated", "Shutdown") or disrupted in (
         "DeletionByTaintManager",
         "DeletionByPodGC",
     ):
@@ -117,7 +117,7 @@ def _from_outside(pod: Pod, container: str, state: Mapping[str, Any] | None) -> 
             f"the pod was evicted: {why}",
             "Request as much memory and ephemeral storage as the step needs; a retry runs it again.",
         )
-    if reason.startswith(("OutOf", "UnexpectedAdmissionError")):
+    if reason.startswith(("OutOf", "UnexpectedAdmissionError", "NodeAffinity", "NodePorts")):
         return "evicted", f"the node turned the pod away: {why}", "A retry runs it again."
     return None
 

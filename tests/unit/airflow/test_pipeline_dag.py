@@ -199,6 +199,16 @@ def test_settings_reach_every_task():
     assert shared.pod == {"service_account_name": "trainer"}
 
 
+def test_the_tasks_around_the_steps_outlive_a_worker():
+    def retries(dag: Any) -> dict[str, int]:
+        return {task.task_id: task.retries for task in dag.tasks if task.task_id != "steps_done"}
+
+    found = retries(pipeline_dag(churn))
+    assert (found.pop("run_start"), found.pop("run_end")) == (3, 3)
+    assert set(found.values()) == {0}, "that of steps is for the pipeline to say"
+    assert retries(pipeline_dag(churn, default_args={"retries": 0}))["run_end"] == 0
+
+
 def test_single_steps_take_airflows_and_the_pods_arguments():
     dag = pipeline_dag(
         churn,
