@@ -67,7 +67,7 @@ ENDINGS = [
     ("deadline_exceeded", pod(phase="Failed", reason="DeadlineExceeded"), None),
     ("evicted", pod(exited(137), phase="Failed", reason="Evicted", message="low on memory"), None),
     ("evicted", pod(phase="Failed", reason="OutOfcpu"), None),
-    ("evicted", pod(phase="Failed", reason="NodeAffinity", message="Pod Predicate NodeAffinity failed"), None),
+    ("evicted", pod(phase="Failed", reason="NodeAffinity"), None),
     ("preempted", pod(exited(143), phase="Failed", conditions=DISRUPTED), failed_with("stopped")),
     ("node_lost", pod(phase="Failed", reason="NodeLost"), None),
     ("node_lost", pod(phase="Failed", reason="Shutdown"), None),

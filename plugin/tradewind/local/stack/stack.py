@@ -38,6 +38,9 @@ __all__ = ["Options", "Stack"]
 
 _POLL_SECONDS = 0.1
 _WARM_UP_SECONDS = 60.0
+_STEPS_HERE, _STEPS_ELSEWHERE = 8, 32
+"""Steps at once: with pods on this machine, and on a cluster for which tasks only wait (Airflow's default)."""
+
 _PLUGIN = "from tradewind.local.stack.one_writer import OneWriterPlugin  # written by Tradewind\n"
 
 
@@ -167,6 +170,7 @@ class Stack:
             addresses,
             secret=_secret(self._home.secret),
             dag_folders=self._options.dag_folders,
+            parallelism=_STEPS_HERE if self._options.kubeconfig is None else _STEPS_ELSEWHERE,
             triggerer=self._options.triggerer,
         )
         arguments = ["-m", "tradewind.local.stack.airflow_server", str(self._home.logs), *names]
