@@ -39,7 +39,7 @@ __all__ = ["Options", "Stack"]
 _POLL_SECONDS = 0.1
 _WARM_UP_SECONDS = 60.0
 _STEPS_HERE, _STEPS_ELSEWHERE = 8, 32
-"""Steps at once: with pods on this machine, and on a cluster for which tasks only wait (Airflow's default)."""
+"""Steps at once: with pods on this machine, and on a cluster that tasks only wait for (Airflow's default)."""
 
 _PLUGIN = "from tradewind.local.stack.one_writer import OneWriterPlugin  # written by Tradewind\n"
 
