@@ -25,7 +25,7 @@ KIND_TAG = "tradewind.kind"
 CREATED_TAG = "tradewind.created"
 
 _CREATE_TRIES = 3
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.1
 _PAGE = 500
 

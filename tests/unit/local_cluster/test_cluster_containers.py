@@ -179,7 +179,7 @@ def test_claims_outlive_pods(isolated: Cluster) -> None:
 
 
 def test_nothing_is_left_of_an_ended_pod_but_its_log(isolated: Cluster) -> None:
-    run(isolated, sh_pod("tidy", "echo x > ~/file; (setsid sleep 300 &) ; echo started"))
+    run(isolated, sh_pod("tidy", "echo x > ~/file; (setsid sleep 297 &) ; echo started"))
     uid = core_api_of(isolated).read_namespaced_pod("tidy", "default").metadata.uid
     directory = isolated.home / "pods" / uid
     deadline = 200
@@ -189,7 +189,7 @@ def test_nothing_is_left_of_an_ended_pod_but_its_log(isolated: Cluster) -> None:
     assert sorted(path.name for path in directory.iterdir()) == ["main.0.log", "pod.json", "status.json"]
     if sys.platform == "linux":
         processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        assert "sleep 300" not in processes
+        assert "sleep 297" not in processes, "nobody else sleeps that long"
 
 
 class TestMountNamespaces:

@@ -226,7 +226,9 @@ def test_a_run_that_does_not_begin_leaves_no_workspace(
     from tradewind.operators import mlflow
 
     monkeypatch.setattr(mlflow, "STEP_BUDGET_SECONDS", 0.5)
-    dag = LATE.replace("pipeline_dag(late)", "pipeline_dag(late, tracking='required')")
+    dag = LATE.replace(
+        "pipeline_dag(late)", "pipeline_dag(late, tracking='required', default_args={'retries': 0})"
+    )
     dag = dag.replace("ttl_seconds_after_failure=3600", "ttl_seconds_after_success=3600")
     cluster.requests(reset=True)
     with deployment(cluster.kubeconfig, "http://127.0.0.1:9", namespace=namespace):
