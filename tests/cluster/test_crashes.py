@@ -97,7 +97,7 @@ def test_the_triggerer_is_killed(crashes: Crashes) -> None:
 def test_the_database_is_gone_for_a_while(crashes: Crashes) -> None:
     """Nobody can write to it, while steps end.
 
-    For less than the ten seconds after which these schedulers take one another for dead: SQLite locks no rows,
+    For less than the ten seconds after which schedulers take one another for dead here: SQLite locks no rows,
     so that one which hands out a step again may overwrite the end that Airflow has just taken in.
     """
     runs = crashes.begin(5, *both(PLAIN))
