@@ -28,7 +28,7 @@ from tradewind.cluster.ends import ended
 from tradewind.cluster.names import TRY_LABEL
 from tradewind.cluster.observation import Observation, ObservationOptions
 from tradewind.cluster.pods import Pod, Pods
-from tradewind.cluster.statuses import has_ended, has_started, image_id, terminated
+from tradewind.cluster.statuses import address, has_ended, has_started, image_id, terminated
 from tradewind.cluster.watch import lean
 from tradewind.errors import ConfigurationError, TradewindError
 from tradewind.operators.cluster_reference import ClusterReference
@@ -186,7 +186,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
             mark(self.pod_request_obj, self._request)  # callbacks may have changed it
             manifest = self.client.api_client.sanitize_for_serialization(self.pod_request_obj)
             self._own = create_or_adopt(self._prepared, manifest, self._request.identity)
-        self.log.info("Pod %s", _named(self._own.pod))
+        self.log.info("Pod %s", address(self._own.pod))
         self._call_back("on_pod_creation", pod=self._own.pod)
 
     def observe(self, on_long: Callable[[], None] = lambda: None) -> PodOutcome:
@@ -279,7 +279,7 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
         if end.exit_code is not None and end.exit_code in self.skip_on_exit_code:
             raise AirflowSkipException(f"The step ended with exit code {end.exit_code}.")
         image = image_id(pod, self.base_container_name)
-        return PodOutcome(advised(end, self._security), message, _named(pod), image)
+        return PodOutcome(advised(end, self._security), message, address(pod), image)
 
     # --- after the pod ------------------------------------------------------------------------------------
 
@@ -398,7 +398,3 @@ class StepPodOperator(KubernetesPodOperator):  # type: ignore[misc]
                 context=self._context,
                 **arguments,
             )
-
-
-def _named(pod: Pod) -> str:
-    return f"{pod['metadata']['name']} in namespace {pod['metadata']['namespace']}"

@@ -8,6 +8,7 @@ from typing import Any
 from tradewind.cluster.pods import Pod
 
 __all__ = [
+    "address",
     "conditions",
     "container_names",
     "container_statuses",
@@ -20,6 +21,11 @@ __all__ = [
     "terminated",
     "waiting",
 ]
+
+
+def address(pod: Pod) -> str:
+    """Say for people which pod it is."""
+    return f"{pod['metadata']['name']} in namespace {pod['metadata']['namespace']}"
 
 
 def phase(pod: Pod) -> str:

@@ -118,8 +118,7 @@ class Trace:
 
         Raises:
             InvalidPipelineError: at least one problem was found. An error of the function itself passes as it
-                is,
-                unless there are problems: then it is most likely one's consequence.
+                is, unless there are problems: then it is most likely one's consequence.
         """
         token = _current.set(self)
         try:
